@@ -1,0 +1,112 @@
+"""The command line: one line a command here, one file a command beside this one.
+
+`main` is the only place that catches errors and decides exit codes. Only ours, Typer's and interrupts are caught;
+anything else is a bug and keeps its traceback.
+"""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from hfcli import __version__
+from hfcli.cli.config import config
+from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed_streams, unwritable
+from hfcli.cli.demo import demo
+from hfcli.cli.doctor import doctor
+from hfcli.cli.generate import generate
+from hfcli.errors import Exit, HfcliError, Terminated, UsageError, did_you_mean
+
+app = typer.Typer(
+    name="hfcli",
+    help="Language models from the shell: text in, text out.",
+    epilog="hfcli COMMAND --help tells more. Try it without internet: hfcli demo",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+COMMANDS = (generate, demo, doctor, config)
+for command in COMMANDS:
+    app.command(command.__name__)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hfcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hfcli(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's own.
+
+    Returns:
+        The exit code, as `hfcli.errors.Exit` lists them.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    open_closed_streams()
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return _run(argv)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    except HfcliError as error:
+        Console().error(error)
+        return error.exit_code
+    except typer.TyperException as error:
+        Console().error(_usage(error))
+        return Exit.USAGE
+    except ClosedOutput:
+        discard_output()
+        return Exit.OK
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except Terminated:
+        return Exit.TERMINATED
+
+
+def _run(argv: list[str]) -> int:
+    names = [command.__name__ for command in COMMANDS]
+    if argv and not argv[0].startswith("-") and argv[0] not in names:
+        near = did_you_mean(argv[0], names)
+        raise UsageError(f"no command {argv[0]}; there is {', '.join(names)}", near or "hfcli --help")
+    try:
+        return int(app(args=argv or ["--help"], prog_name="hfcli", standalone_mode=False) or Exit.OK)
+    except SystemExit:  # how Typer leaves when nobody reads the help that it prints
+        raise ClosedOutput from None
+    except OSError as error:
+        if {"-h", "--help", "--version"}.isdisjoint(argv or ["--help"]):
+            raise
+        discard_output()
+        raise unwritable(error) from error
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    """Typer's message in our form: lower case, with the nearest flag as a hint."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    message = message.replace("Value error, ", "")
+    possible = getattr(error, "possibilities", None) or []
+    context = getattr(error, "ctx", None)
+    help_line = f"{context.command_path} --help" if context is not None else "hfcli --help"
+    name = getattr(error, "option_name", None)
+    if name and message.startswith("No such option"):
+        return UsageError(f"no option {name}", f"did you mean {possible[0]}?" if possible else help_line)
+    return UsageError(message[:1].lower() + message[1:].rstrip("."), help_line)

@@ -1,0 +1,40 @@
+"""Option dataclasses as Typer flags: a command asks for a group by annotating a parameter with it."""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` one flag per field of its dataclass parameters, and call it with the dataclasses filled in.
+
+    Typer reads `__signature__`, so the parameters it sees are the fields; other parameters stay as they are.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    groups: dict[str, tuple[type[Any], list[str]]] = {}
+    flags: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        group = parameter.annotation
+        if not dataclasses.is_dataclass(group) or not isinstance(group, type):
+            flags.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        hints = typing.get_type_hints(group, include_extras=True)
+        groups[parameter.name] = (group, [field.name for field in dataclasses.fields(group)])
+        for field in dataclasses.fields(group):
+            default = field.default
+            if field.default_factory is not dataclasses.MISSING:
+                default = field.default_factory()
+            kind = inspect.Parameter.KEYWORD_ONLY
+            flags.append(inspect.Parameter(field.name, kind, default=default, annotation=hints[field.name]))
+
+    def call(**values: Any) -> None:
+        for name, (group, fields) in groups.items():
+            values[name] = group(**{field: values.pop(field) for field in fields})
+        command(**values)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__signature__ = signature.replace(parameters=flags)  # type: ignore[attr-defined]
+    call.__annotations__ = {flag.name: flag.annotation for flag in flags}
+    return call

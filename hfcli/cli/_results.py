@@ -1,0 +1,111 @@
+"""How the results of `hfcli generate` look, and what is said about them afterwards."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hfcli.cli.console import Console
+
+if TYPE_CHECKING:
+    from hfcli.runtime.decoding import Decoding
+    from hfcli.runtime.prediction import Finished, Generator
+
+_OWN_COLUMNS = ("generated_text", "new_tokens", "finish_reason", "sequences", "decoding", "error")
+
+
+class Results:
+    """Turns finished records into lines, and counts what the summary tells.
+
+    Args:
+        console: Says what there is to say.
+        json: Lines of JSON instead of texts; may be set until the first line is made.
+        print0: Raw texts, which a NUL byte will end.
+    """
+
+    def __init__(self, console: Console, json: bool, print0: bool) -> None:
+        self.console, self.json, self.print0 = console, json, print0
+        self.tokens = 0
+        self.cut_answers = 0
+        self.cut_prompts = 0
+        self.failed = 0
+
+    def count(self, one: "Finished") -> None:
+        self.failed += one.error is not None
+        self.cut_prompts += one.cut_tokens > 0
+        self.cut_answers += sum(answer["finish_reason"] == "length" for answer in one.answers)
+        self.tokens += sum(answer["new_tokens"] for answer in one.answers)
+
+    def lines(self, one: "Finished", decoding: "Decoding", raw: bool) -> Iterator[str]:
+        """What stands for one record in the output, without the ends of the lines."""
+        from hfcli.records import dumps
+
+        if one.error is not None:
+            yield dumps({**self._own(one.record or {}), "error": one.error.message})
+        elif self.json:
+            answers = one.answers[0] if len(one.answers) == 1 else {"sequences": one.answers}
+            yield dumps({**self._own(one.record or {}), **answers, "decoding": decoding.settings()})
+        else:
+            for answer in one.answers:
+                text = answer["generated_text"]
+                if self.print0:
+                    yield text.replace("\0", "\ufffd")  # a NUL of the model's would look like the end of its text
+                else:
+                    yield text if raw else text.replace("\r", "\\r").replace("\n", "\\n")
+
+    def _own(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The record's own columns; those with a name of ours give way."""
+        moved = [name for name in record if name in _OWN_COLUMNS]
+        if moved:
+            self.console.note(
+                f"the input's own {', '.join(moved)} moved to {', '.join('input_' + name for name in moved)}"
+            )
+        return {f"input_{name}" if name in _OWN_COLUMNS else name: value for name, value in record.items()}
+
+    def announce(self, finished: "Finished", decoding: "Decoding", asked_tokens: int) -> None:
+        """Say what happened to the one text: what was cut from its prompt, and whether it was cut itself."""
+        if finished.cut_tokens:
+            self.console.note(
+                f"the first {finished.cut_tokens:,} tokens of the prompt were dropped (--on-long truncate-left)"
+            )
+        cut = [answer for answer in finished.answers if answer["finish_reason"] == "length"]
+        if cut:
+            most = max(answer["new_tokens"] for answer in cut)
+            full = most < decoding.max_new_tokens or most < asked_tokens
+            rest = "the model's length is used up" if full else "--max-new-tokens raises it"
+            self.console.note(f"cut at {most:,} new tokens; {rest}")
+
+    def summary(self, count: int, seconds: float, decoding: "Decoding") -> None:
+        """The line at the end of many records."""
+        parts = [
+            f"{count:,} record{'s' * (count != 1)} in {seconds:.1f} s",
+            f"{self.tokens / max(seconds, 1e-9):,.0f} tokens/s",
+        ]
+        if self.cut_answers:
+            parts.append(f"{self.cut_answers:,} cut at {decoding.max_new_tokens:,} new tokens (--max-new-tokens)")
+        if self.cut_prompts:
+            parts.append(f"{self.cut_prompts:,} prompts lost their beginning (--on-long truncate-left)")
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        self.console.line(" · ".join(parts))
+
+    def verbose(self, generator: "Generator", seconds: float, why: str) -> None:
+        """Which model, settings and device it was; `why` says where the model's name came from."""
+        loaded, decoding = generator.loaded, generator.decoding
+        used = decoding.settings()
+        mode = (
+            "sampled"
+            if used.pop("do_sample")
+            else f"{decoding.num_beams} beams"
+            if decoding.num_beams > 1
+            else "greedy"
+        )
+        limit = used.pop("max_new_tokens")
+        shown = "".join(f", {name} {value}" for name, value in used.items())
+        adapter = f" + {loaded.adapter}" if loaded.adapter else ""
+        line, placement = self.console.line, loaded.placement
+        line(f"model   {loaded.location}{adapter}  ({why})")
+        line(f"decode  {mode} ({decoding.source}){shown}, {self.tokens:,} new tokens, at most {limit:,} a text")
+        rate = f"{self.tokens / max(seconds, 1e-9):,.0f} tokens/s"
+        line(
+            f"device  {placement.device}, {placement.dtype_name} ({placement.reason}) · "
+            f"loaded in {loaded.load_seconds:.1f} s · {rate}"
+        )

@@ -1,0 +1,1 @@
+"""Everything that needs torch, transformers, datasets or accelerate. Commands import it inside their bodies."""

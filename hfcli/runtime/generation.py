@@ -1,0 +1,204 @@
+"""One prompt as a stream, many as batches: the calls of `model.generate`."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria, StoppingCriteriaList
+
+from hfcli.errors import DeviceError
+from hfcli.runtime import environment
+from hfcli.runtime.decoding import SAMPLING, Decoding
+from hfcli.runtime.padding import pad, pad_id
+from hfcli.runtime.sampling import RARE_WARPERS, processors
+from hfcli.tasks.base import Feature
+from hfcli.tasks.text_generation import TextStream
+
+# Kinds of decoding that a model's own generation_config may ask for, and forms of output, that are not ours.
+_NOT_OURS = (
+    *("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty", "constraints", "force_words_ids"),
+    *("prompt_lookup_num_tokens", "assistant_early_exit", "token_healing", "stop_strings", "return_dict_in_generate"),
+    *("output_scores", "output_logits", "output_attentions", "output_hidden_states"),
+)
+
+
+class Watch(StoppingCriteria):
+    """Sees every step: ends rows at their stop text, hands text on as it becomes certain, counts tokens."""
+
+    def __init__(
+        self,
+        tails: Sequence[Sequence[int]],
+        tokenizer: Any,
+        decoding: Decoding,
+        tick: Callable[[int], None],
+        on_text: Callable[[str], None] | None = None,
+    ) -> None:
+        # Beams are reordered under way, so their texts cannot be followed; `decode` cuts them at the stop text.
+        followed = (decoding.stop or on_text) and decoding.num_beams == 1
+        self.streams = [TextStream(tokenizer, tail, decoding.stop) for tail in tails] if followed else []
+        self.ended = [False] * len(self.streams)
+        self.end_token_ids = decoding.end_token_ids
+        self.tick = tick
+        self.on_text = on_text
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        self.tick(len(input_ids))
+        done = torch.zeros(len(input_ids), dtype=torch.bool)
+        if self.streams:
+            for row, token in enumerate(input_ids[:, -1].tolist()):
+                done[row] = self._follow(row, token)
+        return done.to(input_ids.device)
+
+    def _follow(self, row: int, token: int) -> bool:
+        stream = self.streams[row]
+        if not self.ended[row]:
+            self.ended[row] = token in self.end_token_ids
+            if not self.ended[row]:
+                self._hand_on(stream.push([token]))
+                self.ended[row] = stream.stopped
+        return self.ended[row]
+
+    def finish(self) -> None:
+        """Hand on what was held back in case more would follow."""
+        for stream in self.streams:
+            if not stream.stopped:
+                self._hand_on(stream.finish())
+
+    def _hand_on(self, text: str) -> None:
+        if self.on_text is not None and text:
+            self.on_text(text)
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    features: Sequence[Feature],
+    keys: Sequence[Sequence[bytes]],
+    decoding: Decoding,
+    room: int,
+    tick: Callable[[int], None] = lambda rows: None,
+) -> list[list[list[int]]]:
+    """New token ids of every feature and sample: features, then samples, then ids.
+
+    Out of memory halves the batch and does it again: but for rounding, no text depends on the batch it was made in.
+
+    Args:
+        model: A causal or encoder-decoder model.
+        tokenizer: Its tokenizer.
+        features: What to go on from; `input_ids` of shape `(seq,)`.
+        keys: For each feature the keys of its samples; used only when sampling.
+        decoding: The settings.
+        room: The longest sequence the model takes, in tokens.
+        tick: Called after every step with the number of rows.
+
+    Raises:
+        DeviceError: A single feature does not fit into memory.
+    """
+    try:
+        return _generate(model, tokenizer, features, keys, decoding, room, tick)
+    except RuntimeError as error:
+        if len(features) == 1 or not environment.out_of_memory(error):
+            raise _too_large(error, model, features[0]) from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    half = len(features) // 2
+    halves = [(features[:half], keys[:half]), (features[half:], keys[half:])]
+    return [ids for part, own in halves for ids in generate(model, tokenizer, part, own, decoding, room, tick)]
+
+
+def _generate(
+    model: Any,
+    tokenizer: Any,
+    features: Sequence[Feature],
+    keys: Sequence[Sequence[bytes]],
+    decoding: Decoding,
+    room: int,
+    tick: Callable[[int], None],
+) -> list[list[list[int]]]:
+    samples = decoding.num_return_sequences
+    copies = samples if decoding.do_sample else 1  # beams are multiplied by transformers, samples by us
+    rows = [feature for feature in features for _ in range(copies)]
+    row_keys = [key for own in keys for key in own]
+    watch = Watch([row.notes.tail for row in rows], tokenizer, decoding, tick)
+    new = _run(model, tokenizer, rows, row_keys, decoding, room, watch).tolist()
+    return [new[i : i + samples] for i in range(0, len(new), samples)]
+
+
+def stream(
+    model: Any,
+    tokenizer: Any,
+    feature: Feature,
+    key: bytes,
+    decoding: Decoding,
+    room: int,
+    on_text: Callable[[str], None],
+) -> list[int]:
+    """New token ids for one feature; `on_text` gets the text piece by piece.
+
+    It calls back because `model.generate` has the loop: a generator would need a thread, which Ctrl-C cannot stop.
+    """
+    watch = Watch([feature.notes.tail], tokenizer, decoding, lambda rows: None, on_text)
+    try:
+        new = _run(model, tokenizer, [feature], [key], decoding, room, watch)
+    except RuntimeError as error:
+        raise _too_large(error, model, feature) from error
+    watch.finish()
+    return [int(token) for token in new[0]]
+
+
+def _too_large(error: RuntimeError, model: Any, feature: Feature) -> Exception:
+    if not environment.out_of_memory(error):
+        return error
+    return DeviceError(
+        f"out of memory on {model.device} at a prompt of {len(feature.inputs['input_ids']):,} tokens",
+        "a smaller --max-new-tokens, fewer --num-return-sequences, or --dtype bfloat16",
+    )
+
+
+def longest_answer(feature: Feature, decoding: Decoding, room: int, encoder_decoder: bool) -> int:
+    """How many tokens may follow a prompt: what was asked for, or what the model's length leaves."""
+    left = room if encoder_decoder else room - len(feature.inputs["input_ids"])
+    return min(decoding.max_new_tokens, left)
+
+
+def _run(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Feature],
+    keys: Sequence[bytes],
+    decoding: Decoding,
+    room: int,
+    watch: Watch,
+) -> torch.Tensor:
+    """One call of `model.generate`; new token ids of shape `(rows, steps)`, rows that ended early filled up."""
+    seq2seq = model.config.is_encoder_decoder
+    batch = pad(rows, tokenizer, "right" if seq2seq else "left", model.device)
+    width = batch["input_ids"].shape[1]
+    padding = [0] * len(rows) if seq2seq else [width - len(row.inputs["input_ids"]) for row in rows]
+    settings = copy.deepcopy(model.generation_config)
+    settings.update(
+        do_sample=False,
+        num_beams=decoding.num_beams,
+        num_return_sequences=1 if decoding.do_sample else decoding.num_return_sequences,
+        max_new_tokens=min(longest_answer(row, decoding, room, seq2seq) for row in rows),
+        max_length=None,
+        forced_eos_token_id=None,  # it would make a text that was cut look finished
+        pad_token_id=pad_id(tokenizer),
+        repetition_penalty=None,
+        no_repeat_ngram_size=None,
+        **dict.fromkeys((*SAMPLING, *RARE_WARPERS, *_NOT_OURS)),
+    )
+    chain = processors(model, decoding, padding, keys)
+    own, model.generation_config = model.generation_config, settings  # what is None would be filled in from the model's
+    try:
+        with torch.inference_mode():
+            ids = model.generate(
+                **batch,
+                generation_config=settings,
+                logits_processor=chain,
+                stopping_criteria=StoppingCriteriaList([watch]),
+            )
+    finally:
+        model.generation_config = own
+    return ids[:, 1:] if seq2seq else ids[:, width:]

@@ -1,0 +1,96 @@
+"""The contract between tasks and verbs: a task is a row of data, the verbs of `hfcli.runtime` do the rest.
+
+    records --encode--> features --model--> outputs --decode--> predictions
+                                              \\--reference--> what the metrics compare them with
+
+Nothing here or in a task imports torch: encode and decode are numpy and a tokenizer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Record = Mapping[str, Any]
+"""What one line of input says: column names to values."""
+
+
+class Feature(NamedTuple):
+    """One encoded window of one record; a long record may have several.
+
+    Attributes:
+        inputs: Model inputs by name, each int32 of shape `(seq,)`.
+        labels: Targets by name, {} without one. Shape and dtype decide how they are stacked and which loss applies.
+        notes: What decode needs to find its way back to the record, such as character offsets. Never cached.
+    """
+
+    inputs: "dict[str, np.ndarray]"
+    labels: "dict[str, np.ndarray]"
+    notes: Any = None
+
+
+class Setup(NamedTuple):
+    """Everything encode and decode may look at.
+
+    Attributes:
+        tokenizer: The model's tokenizer. Its own truncation and padding are never used (both are shared state).
+        config: The model's config.
+        options: The option group of the command.
+        labels: Label names in the order of the model's outputs, () where the task has none.
+        max_tokens: The longest input the model takes, in tokens.
+    """
+
+    tokenizer: Any
+    config: Any
+    options: Any
+    labels: tuple[str, ...]
+    max_tokens: int
+
+
+class Field(NamedTuple):
+    """A column a task reads: its name, the other names it goes by, and whether a record must have it."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: what to load, how records become inputs, how outputs become answers, what judges them.
+
+    Attributes:
+        name: The Hub's name of the task; the file's name with dashes.
+        auto_model: Name of the Auto class, a string so that tasks need no torch.
+        fields: The columns it reads.
+        encode: A batch of records to the features of each, lazily; a batch so that the tokenizer can run in parallel.
+        decode: One record, its features and their outputs to the prediction the user sees.
+        kind: What the model is asked for: logits, generated tokens, likelihoods or hidden states.
+        example: A record that works, for tests, doctor and the README.
+        target: The column it learns from, None where there is none.
+        outputs: Names of the model outputs decode needs; nothing else is brought back from the device.
+        prepare: Targets and options to overrides of the model's config, such as `num_labels`.
+        reference: A record to what the metrics compare its prediction with.
+        corrupt: A feature, the setup and a random generator to a masked or noised feature, redrawn every epoch.
+        generation: A record and the setup to arguments of `generate`, such as `forced_bos_token_id`.
+        metrics: Names of its metrics; the first one picks the best checkpoint.
+        defaults: Training defaults that differ from finetune's own.
+    """
+
+    name: str
+    auto_model: str
+    fields: tuple[Field, ...]
+    encode: Callable[[Sequence[Record], Setup], Iterator[list[Feature]]]
+    decode: Callable[[Record, list[Feature], Any, Setup], Any]
+    kind: Literal["logits", "tokens", "nll", "hidden"]
+    example: Record
+    target: Field | None = None
+    outputs: tuple[str, ...] = ()
+    prepare: Callable[[Sequence[Any], Any], dict[str, Any]] | None = None
+    reference: Callable[[Record], Any] | None = None
+    corrupt: Callable[[Feature, Setup, Any], Feature] | None = None
+    generation: Callable[[Record, Setup], dict[str, Any]] | None = None
+    metrics: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)

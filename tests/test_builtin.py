@@ -1,0 +1,74 @@
+"""The embedded models: whole, small, and as good as their cards say."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from hfcli.runtime import hub
+
+FOLDERS = sorted(path.parent for path in hub.BUILTIN.glob("*/config.json"))
+STORIES = [
+    'One day, Tom lost his red ball. He looked high and low. "Can I help you?" asked the fox. They looked under the leaves.',
+    "Once upon a time, in a quiet town, there lived a little girl called Mia. She was kind and brave.",
+]
+
+
+def test_together_they_are_small():
+    size = sum(file.stat().st_size for folder in FOLDERS for file in folder.iterdir())
+    assert size < 4_000_000
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_has_a_card_with_scores(folder):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "honest toy" in card
+    assert "## How it was made" in card
+    assert re.search(r"\| [\d.]+ \|", card)
+    assert "license: apache-2.0" in card
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_loads_like_any_folder(folder):
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(folder)
+    _, report = getattr(transformers, config.architectures[0]).from_pretrained(folder, output_loading_info=True)
+    assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    transformers.AutoTokenizer.from_pretrained(folder)
+
+
+def test_story_ends_by_itself_and_never_repeats(hfcli):
+    for prompt in ("Once upon a time", "The little fox", "One morning, Mia", "Tom said,"):
+        record = hfcli("generate", "-m", "builtin/story", prompt, "--json").records[0]
+        assert record["finish_reason"] == "stop"
+        assert 40 < record["new_tokens"] < 250
+        words = record["generated_text"].split()
+        eights = [tuple(words[i : i + 8]) for i in range(len(words) - 7)]
+        assert len(eights) == len(set(eights))
+
+
+def test_story_knows_its_grammar():
+    """Chance is 1,024; the card says 1.29 over its own stories, and these are only like them."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = Path(hub.BUILTIN / "story")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    losses = []
+    for story in STORIES:
+        ids = tokenizer(story, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            losses.append(float(model(ids, labels=ids).loss))
+    assert math.exp(sum(losses) / len(losses)) < 10
+
+
+def test_unknown_names_list_what_there_is(hfcli):
+    result = hfcli("generate", "-m", "builtin/storry", "Once upon a time")
+    assert result.code == 5
+    assert (
+        result.err
+        == "error: no embedded model builtin/storry; there is builtin/story\nhint:  did you mean builtin/story?\n"
+    )
