@@ -345,11 +345,11 @@ def test_running_out_of_memory_halves_the_batch(hfcli, models, monkeypatch):
 
     generate, sizes = generation._generate, []
 
-    def small(model, tokenizer, features, *rest):
+    def small(loaded, features, *rest):
         sizes.append(len(features))
         if len(features) > 2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
-        return generate(model, tokenizer, features, *rest)
+        return generate(loaded, features, *rest)
 
     flags = ("-m", models.llama(), "--sample", "--max-new-tokens", "8")
     expected = hfcli("generate", *flags, stdin="\n".join(PROMPTS) + "\n").lines

@@ -761,3 +761,17 @@ def test_import_is_light() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT).stdout == "[]\n"
     )
+
+
+@pytest.mark.parametrize("suffix", ["txt", "txt.gz", "jsonl", "csv"])
+def test_the_share_follows_the_rows_and_not_what_was_read_ahead(tmp_path, suffix):
+    """A progress bar over a file smaller than what one read brings must not be full with the first row."""
+    lines = [f'{{"a": {i:04}}}' if suffix == "jsonl" else f"line {i:04}" for i in range(1, 1001)]
+    lines = [line.replace(": 0", ": 1") for line in lines]  # no leading zeros in JSON
+    data = "".join(line + "\n" for line in (["head"] * (suffix == "csv") + lines)).encode()
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(gzip.compress(data) if suffix.endswith("gz") else data)
+    with read(str(path)) as source:
+        for count, _ in enumerate(source, 1):
+            assert source.rows == count
+            assert source.share == pytest.approx(count / 1000, abs=0.01)

@@ -125,3 +125,23 @@ def test_reading_ahead_is_bounded():
     time.sleep(0.3)
     assert read < 100
     chunks.close()
+
+
+def test_progress_moves_within_a_chunk(models):
+    """128 records may take a minute; the bar must not stand still for it, nor go back."""
+    from hfcli import tasks
+    from hfcli.options import DecodingOptions, ModelOptions, PromptOptions
+    from hfcli.runtime.decoding import resolve
+
+    loaded = loading.load(tasks.get("text-generation"), ModelOptions(model=str(models.llama())), lambda event: None)
+    decoding = resolve(DecodingOptions(max_new_tokens=10), loaded.model.generation_config, loaded.max_tokens)
+    rows = [Row({"prompt": "the fox"}, str(i)) for i in range(300)]
+    events = []
+    for _ in prediction.Generator(loaded, decoding, PromptOptions()).run(rows, events.append, lambda n: n / 300):
+        pass
+    shares = [event.fraction for event in events]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len({round(share, 3) for share in shares}) > 20
+    assert events[-1].records == 300
+    assert events[-1].tokens == 3000

@@ -145,7 +145,7 @@ class _Job:
             return finished
         from hfcli.records import Row
 
-        ((finished,),) = generator.run([Row(record, "")], lambda event: None, lambda: None)
+        ((finished,),) = generator.run([Row(record, "")], lambda event: None, lambda finished: None)
         if finished.error is not None:
             raise finished.error
         self._emit([finished], generator, out, raw=not self.results.json, digest="")
@@ -200,13 +200,15 @@ class _Job:
 
         digest = InputDigest()
         done = count = self._skip(generator, rows, digest, out) if out is not None and out.done else 0
-        size = source.size_bytes
 
-        def fraction() -> float | None:
-            return min(source.position_bytes / size, 1.0) if size else None
+        def fraction(finished: float) -> float | None:
+            share = source.share
+            return share * finished / source.rows if share and source.rows else None
 
         try:
-            for finished in generator.run(rows, self.console.tell, fraction, done=count, patient=size is not None):
+            for finished in generator.run(
+                rows, self.console.tell, fraction, done=count, patient=source.size_bytes is not None
+            ):
                 for one in finished:
                     digest.update(one.record)
                 count += len(finished)

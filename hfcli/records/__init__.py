@@ -92,6 +92,7 @@ class Source:
         format: "auto" until it is known: at once by suffix, else with the first row.
         columns: The header of CSV, TSV and Parquet, known with the first row.
         size_bytes: Size on disk of a regular file (standard input too, when it is one), else None.
+        rows: How many rows were given out so far.
         position_bytes: How much of it was consumed; of a packed file, packed bytes. For Parquet by rows, roughly.
     """
 
@@ -102,6 +103,7 @@ class Source:
         self.name = self._input.name
         self.size_bytes = self._input.size_bytes
         self.columns: list[str] | None = None
+        self.rows = 0
         self.format = "text" if slurp else format
         if self.format == "auto":
             plain = path.lower().removesuffix(".gz")
@@ -112,6 +114,11 @@ class Source:
     @property
     def position_bytes(self) -> int:
         return self._input.position_bytes
+
+    @property
+    def share(self) -> float | None:
+        """Between 0 and 1: how much of the input the rows given out so far are. None where its size is unknown."""
+        return self._input.share
 
     def __iter__(self) -> Iterator[Row]:
         return self._iterator
@@ -127,18 +134,17 @@ class Source:
         self._input.close()
 
     def _checked(self) -> Iterator[Row]:
-        empty = True
         try:
             for row in self._rows():
                 if row.error and self._fail:
                     raise row.error
-                empty = False
+                self.rows += 1
                 yield row
         finally:
             self.close()
-        if empty and self.columns:
+        if self.rows == 0 and self.columns:
             raise DataError(f"{self.name} has a header but no rows")
-        if empty:
+        if self.rows == 0:
             raise DataError(f"{self.name} is empty")
 
     def _rows(self) -> Iterator[Row]:

@@ -36,6 +36,7 @@ class Input:
         self.path = path
         self.name = "standard input" if path == "-" else path
         self.position_bytes = 0
+        self._lined_bytes = self._given_bytes = 0
         self.lines_read = 0
         try:
             # Standard input is read with os.read like any file: a thread that waits in sys.stdin.buffer aborts the
@@ -67,6 +68,14 @@ class Input:
         if self._fd > 0:
             os.close(self._fd)
         self._fd = -1
+
+    @property
+    def share(self) -> float | None:
+        """How much of the input the lines given out so far are; None where its size is unknown."""
+        if not self.size_bytes:
+            return None
+        waiting = self._given_bytes / self._lined_bytes if self._lined_bytes else 1.0
+        return min(self.position_bytes / self.size_bytes * waiting, 1.0)
 
     def convert(self, command: str) -> str:
         """The line that makes readable text of this input with a command that filters standard input."""
@@ -135,9 +144,11 @@ class Input:
         started = bytearray()
         skipping = False
         for chunk in chunks:
+            self._lined_bytes += len(chunk)
             *ends, rest = chunk.split(b"\n")
             for end in ends:
                 self.lines_read += 1
+                self._given_bytes += len(end) + 1
                 if skipping:
                     skipping = False
                     continue

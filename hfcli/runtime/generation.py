@@ -10,6 +10,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 from hfcli.errors import DeviceError
 from hfcli.runtime import environment
 from hfcli.runtime.decoding import SAMPLING, Decoding
+from hfcli.runtime.loading import Loaded
 from hfcli.runtime.padding import pad, pad_id
 from hfcli.runtime.sampling import RARE_WARPERS, processors
 from hfcli.tasks.base import Feature
@@ -71,12 +72,10 @@ class Watch(StoppingCriteria):
 
 
 def generate(
-    model: Any,
-    tokenizer: Any,
+    loaded: Loaded,
     features: Sequence[Feature],
     keys: Sequence[Sequence[bytes]],
     decoding: Decoding,
-    room: int,
     tick: Callable[[int], None] = lambda rows: None,
 ) -> list[list[list[int]]]:
     """New token ids of every feature and sample: features, then samples, then ids.
@@ -84,94 +83,79 @@ def generate(
     Out of memory halves the batch and does it again: but for rounding, no text depends on the batch it was made in.
 
     Args:
-        model: A causal or encoder-decoder model.
-        tokenizer: Its tokenizer.
+        loaded: A causal or encoder-decoder model.
         features: What to go on from; `input_ids` of shape `(seq,)`.
         keys: For each feature the keys of its samples; used only when sampling.
         decoding: The settings.
-        room: The longest sequence the model takes, in tokens.
         tick: Called after every step with the number of rows.
 
     Raises:
         DeviceError: A single feature does not fit into memory.
     """
     try:
-        return _generate(model, tokenizer, features, keys, decoding, room, tick)
+        return _generate(loaded, features, keys, decoding, tick)
     except RuntimeError as error:
         if len(features) == 1 or not environment.out_of_memory(error):
-            raise _too_large(error, model, features[0]) from error
+            raise _too_large(error, features[0]) from error
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     half = len(features) // 2
     halves = [(features[:half], keys[:half]), (features[half:], keys[half:])]
-    return [ids for part, own in halves for ids in generate(model, tokenizer, part, own, decoding, room, tick)]
+    return [ids for part, own in halves for ids in generate(loaded, part, own, decoding, tick)]
 
 
 def _generate(
-    model: Any,
-    tokenizer: Any,
+    loaded: Loaded,
     features: Sequence[Feature],
     keys: Sequence[Sequence[bytes]],
     decoding: Decoding,
-    room: int,
     tick: Callable[[int], None],
 ) -> list[list[list[int]]]:
     samples = decoding.num_return_sequences
     copies = samples if decoding.do_sample else 1  # beams are multiplied by transformers, samples by us
     rows = [feature for feature in features for _ in range(copies)]
     row_keys = [key for own in keys for key in own]
-    watch = Watch([row.notes.tail for row in rows], tokenizer, decoding, tick)
-    new = _run(model, tokenizer, rows, row_keys, decoding, room, watch).tolist()
+    watch = Watch([row.notes.tail for row in rows], loaded.tokenizer, decoding, tick)
+    new = _run(loaded, rows, row_keys, decoding, watch).tolist()
     return [new[i : i + samples] for i in range(0, len(new), samples)]
 
 
 def stream(
-    model: Any,
-    tokenizer: Any,
-    feature: Feature,
-    key: bytes,
-    decoding: Decoding,
-    room: int,
-    on_text: Callable[[str], None],
+    loaded: Loaded, feature: Feature, key: bytes, decoding: Decoding, on_text: Callable[[str], None]
 ) -> list[int]:
     """New token ids for one feature; `on_text` gets the text piece by piece.
 
     It calls back because `model.generate` has the loop: a generator would need a thread, which Ctrl-C cannot stop.
     """
-    watch = Watch([feature.notes.tail], tokenizer, decoding, lambda rows: None, on_text)
+    watch = Watch([feature.notes.tail], loaded.tokenizer, decoding, lambda rows: None, on_text)
     try:
-        new = _run(model, tokenizer, [feature], [key], decoding, room, watch)
+        new = _run(loaded, [feature], [key], decoding, watch)
     except RuntimeError as error:
-        raise _too_large(error, model, feature) from error
+        raise _too_large(error, feature) from error
     watch.finish()
     return [int(token) for token in new[0]]
 
 
-def _too_large(error: RuntimeError, model: Any, feature: Feature) -> Exception:
+def _too_large(error: RuntimeError, feature: Feature) -> Exception:
     if not environment.out_of_memory(error):
         return error
     return DeviceError(
-        f"out of memory on {model.device} at a prompt of {len(feature.inputs['input_ids']):,} tokens",
+        f"out of memory at a prompt of {len(feature.inputs['input_ids']):,} tokens",
         "a smaller --max-new-tokens, fewer --num-return-sequences, or --dtype bfloat16",
     )
 
 
-def longest_answer(feature: Feature, decoding: Decoding, room: int, encoder_decoder: bool) -> int:
+def longest_answer(feature: Feature, decoding: Decoding, loaded: Loaded) -> int:
     """How many tokens may follow a prompt: what was asked for, or what the model's length leaves."""
-    left = room if encoder_decoder else room - len(feature.inputs["input_ids"])
-    return min(decoding.max_new_tokens, left)
+    taken = 0 if loaded.model.config.is_encoder_decoder else len(feature.inputs["input_ids"])
+    return min(decoding.max_new_tokens, loaded.max_tokens - taken)
 
 
 def _run(
-    model: Any,
-    tokenizer: Any,
-    rows: Sequence[Feature],
-    keys: Sequence[bytes],
-    decoding: Decoding,
-    room: int,
-    watch: Watch,
+    loaded: Loaded, rows: Sequence[Feature], keys: Sequence[bytes], decoding: Decoding, watch: Watch
 ) -> torch.Tensor:
     """One call of `model.generate`; new token ids of shape `(rows, steps)`, rows that ended early filled up."""
+    model, tokenizer = loaded.model, loaded.tokenizer
     seq2seq = model.config.is_encoder_decoder
     batch = pad(rows, tokenizer, "right" if seq2seq else "left", model.device)
     width = batch["input_ids"].shape[1]
@@ -181,7 +165,7 @@ def _run(
         do_sample=False,
         num_beams=decoding.num_beams,
         num_return_sequences=1 if decoding.do_sample else decoding.num_return_sequences,
-        max_new_tokens=min(longest_answer(row, decoding, room, seq2seq) for row in rows),
+        max_new_tokens=min(longest_answer(row, decoding, loaded) for row in rows),
         max_length=None,
         forced_eos_token_id=None,  # it would make a text that was cut look finished
         pad_token_id=pad_id(tokenizer),

@@ -97,16 +97,16 @@ class Generator:
 
     def stream(self, record: Mapping[str, Any], on_text: Callable[[str], None]) -> Finished:
         """One record, its text handed on piece by piece."""
-        loaded, feature = self.loaded, self.encode(record)
+        feature = self.encode(record)
         key = next(iter(self.keys(record, feature)), b"")
-        ids = generation.stream(loaded.model, loaded.tokenizer, feature, key, self.decoding, loaded.max_tokens, on_text)
+        ids = generation.stream(self.loaded, feature, key, self.decoding, on_text)
         return self._finished(record, feature, [ids])
 
     def run(
         self,
         rows: Iterable[Row],
         tell: Tell,
-        fraction: Callable[[], float | None],
+        fraction: Callable[[float], float | None],
         *,
         done: int = 0,
         patient: bool = False,
@@ -118,7 +118,7 @@ class Generator:
         Args:
             rows: The input, read ahead by a thread.
             tell: Gets progress.
-            fraction: The share of the input read so far.
+            fraction: The share of the input that so many records are, those of an earlier run counted in.
             done: Records that an earlier run has finished. Which records share a batch is a function of their numbers
                 alone, as far as the input comes fast enough: rounding depends on the batch, and so, now and then, a
                 text does; a resumed job has to make the texts that it would have made.
@@ -131,14 +131,19 @@ class Generator:
 
         def tick(tokens: int) -> None:
             progress.tokens += tokens
-            share = fraction()
-            share = share * progress.finished / progress.read if share is not None and progress.read else None
+            progress.chunk_tokens += tokens
+            # A chunk may take a minute: the share of its tokens counts as a share of its records.
+            begun = progress.chunk_rows * min(progress.chunk_tokens / max(progress.chunk_most_tokens, 1), 1.0)
+            share = fraction(done + progress.finished + begun)
             tell(Working(progress.finished, progress.tokens, share, time.monotonic() - started))
 
         for chunk in chunks(rows, max_rows, max_rows - done % max_rows, None if patient else SILENCE_SECONDS):
-            progress.read += len(chunk)
+            texts = max(self.decoding.num_return_sequences, self.decoding.num_beams)
+            progress.chunk_rows, progress.chunk_tokens = len(chunk), 0
+            progress.chunk_most_tokens = len(chunk) * texts * self.decoding.max_new_tokens
             finished, failure = self._chunk(chunk, max_rows, budget, tick)
             progress.finished += len(finished)
+            progress.chunk_rows = 0
             tick(0)
             yield finished
             if failure is not None:
@@ -166,17 +171,9 @@ class Generator:
                     failure = located
                     break
                 results.append(Finished(row.record, [], located))
-        loaded = self.loaded
-        for batch in batches(features, self.decoding, loaded, max_rows, budget):
-            made = generation.generate(
-                loaded.model,
-                loaded.tokenizer,
-                [features[i] for i in batch],
-                [keys[i] for i in batch],
-                self.decoding,
-                loaded.max_tokens,
-                tick,
-            )
+        for batch in batches(features, self.decoding, self.loaded, max_rows, budget):
+            own, own_keys = [features[i] for i in batch], [keys[i] for i in batch]
+            made = generation.generate(self.loaded, own, own_keys, self.decoding, tick)
             for i, samples in zip(batch, made, strict=True):
                 results[i] = self._finished(chunk[i].record or {}, features[i], samples)
         return [result for result in results if result is not None], failure
@@ -192,9 +189,11 @@ class Generator:
 
 @dataclass
 class _Progress:
-    read: int = 0
     finished: int = 0
     tokens: int = 0
+    chunk_rows: int = 0
+    chunk_tokens: int = 0
+    chunk_most_tokens: int = 0
 
 
 def batches(
@@ -206,12 +205,11 @@ def batches(
     near the model's length must not shorten the others.
     """
     copies = max(decoding.num_return_sequences, decoding.num_beams)
-    encoder_decoder = loaded.model.config.is_encoder_decoder
     order = sorted(features, key=lambda i: -len(features[i].inputs["input_ids"]))
     batch: list[int] = []
     width = answer = 0
     for i in order:
-        own = generation.longest_answer(features[i], decoding, loaded.max_tokens, encoder_decoder)
+        own = generation.longest_answer(features[i], decoding, loaded)
         rows = (len(batch) + 1) * copies
         if batch and (own != answer or rows > max_rows or rows * (width + answer) > budget):
             yield batch
