@@ -30,12 +30,14 @@ class Working(NamedTuple):
         tokens: Tokens generated so far, also of unfinished records.
         fraction: Share of the input that was finished, None where its size is unknown.
         seconds: Since the first record.
+        fraction_before: The share that an earlier run had finished.
     """
 
     records: int
     tokens: int
     fraction: float | None
     seconds: float
+    fraction_before: float = 0.0
 
 
 Event = Note | Downloading | Working

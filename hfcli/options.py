@@ -174,7 +174,7 @@ class DecodingOptions:
             )
         if self.temperature == 0 and len(sampling) > 0:
             raise UsageError(f"--temperature 0 is greedy, {flags} samples", "leave one of them out")
-        if self.num_beams and self.num_return_sequences > self.num_beams:
+        if (self.num_beams or 1) > 1 and self.num_return_sequences > (self.num_beams or 1):
             raise UsageError(
                 f"--num-beams {self.num_beams} finds fewer than --num-return-sequences {self.num_return_sequences}",
                 f"--num-beams {self.num_return_sequences}",

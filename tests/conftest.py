@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,10 @@ os.environ |= {
 }
 for _name in ("HFCLI_MODEL", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
     os.environ.pop(_name, None)
+
+# Behind `make test &` in a script, or a CI runner that does so, SIGINT is ignored, and would be in every child.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

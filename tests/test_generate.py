@@ -343,7 +343,7 @@ def test_beams_and_several_stop_texts(hfcli, models):
 def test_running_out_of_memory_halves_the_batch(hfcli, models, monkeypatch):
     from hfcli.runtime import generation
 
-    generate, sizes = generation._generate, []
+    generate, sizes = generation.generate, []
 
     def small(loaded, features, *rest):
         sizes.append(len(features))
@@ -353,7 +353,7 @@ def test_running_out_of_memory_halves_the_batch(hfcli, models, monkeypatch):
 
     flags = ("-m", models.llama(), "--sample", "--max-new-tokens", "8")
     expected = hfcli("generate", *flags, stdin="\n".join(PROMPTS) + "\n").lines
-    monkeypatch.setattr(generation, "_generate", small)
+    monkeypatch.setattr(generation, "generate", small)
     assert hfcli("generate", *flags, stdin="\n".join(PROMPTS) + "\n").lines == expected
     assert sizes == [5, 2, 3, 1, 2]
 
@@ -380,3 +380,197 @@ def test_adapters(hfcli, models, tmp_path):
     itself = hfcli("generate", "-m", tmp_path / "adapter", *flags)
     assert itself.code == 5
     assert "--adapter" in itself.err
+
+
+def changed(folder, target, **files):
+    """A copy of a model's folder with some keys of its JSON files changed: `changed(a, b, generation_config={...})`."""
+    import shutil
+
+    shutil.copytree(folder, target)
+    for name, keys in files.items():
+        path = target / f"{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+    return target
+
+
+def test_a_pad_token_behind_the_embedding_is_not_used(hfcli, models, tmp_path):
+    """Finetunes add [PAD] to the tokenizer and leave the model as it was."""
+    from transformers import AutoTokenizer
+
+    folder = changed(models.llama(), tmp_path / "padded")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"pad_token": "[PAD]"})
+    tokenizer.save_pretrained(folder)
+    result = hfcli("generate", "-m", folder, "--max-new-tokens", "8", stdin="a\nthe small fox\n")
+    assert result.code == 0, result.err
+    assert (
+        result.lines
+        == hfcli("generate", "-m", models.llama(), "--max-new-tokens", "8", stdin="a\nthe small fox\n").lines
+    )
+
+
+@pytest.mark.parametrize("flag", [("--greedy",), ("--temperature", "0")])
+def test_greedy_is_no_beam_search_though_the_model_says_beams(hfcli, models, tmp_path, flag):
+    folder = changed(models.t5(), tmp_path / "beams", generation_config={"num_beams": 3})
+    assert "3 beams" in hfcli("generate", "-m", folder, "the fox", "-v").err
+    greedy = hfcli("generate", "-m", folder, "the fox", "-v", *flag)
+    assert "decode  greedy" in greedy.err
+    assert greedy.out == hfcli("generate", "-m", models.t5(), "the fox", "--greedy").out
+
+
+def test_settings_of_the_model_that_have_no_flag_are_shown(hfcli, models, tmp_path):
+    folder = changed(
+        models.llama(), tmp_path / "own", generation_config={"do_sample": True, "typical_p": 0.4, "min_new_tokens": 3}
+    )
+    assert hfcli("generate", "-m", folder, "the", "--json").records[0]["decoding"]["typical_p"] == 0.4
+    assert "typical_p 0.4, min_new_tokens 3" in hfcli("generate", "-m", folder, "the", "-v").err
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"min_length": "x"}, {"bad_words_ids": [1]}, {"forced_bos_token_id": 99999}, {"sequence_bias": 3}]
+)
+def test_nonsense_in_a_models_settings_is_a_sentence(hfcli, models, tmp_path, nonsense):
+    folder = changed(models.t5(), tmp_path / "odd", generation_config=nonsense)
+    result = hfcli("generate", "-m", folder, "the fox")
+    assert result.code == 5
+    assert "generation_config" in result.err
+
+
+def test_a_template_sees_what_was_thought_but_no_special_token_of_the_users(models):
+    from transformers import AutoTokenizer
+
+    from hfcli.tasks import text_generation
+
+    tokenizer = AutoTokenizer.from_pretrained(models.chat())
+    tokenizer.add_tokens(["<think>", "</think>"])
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|user|>{{ m['content'].split('</think>')[-1] }}<|end|>{% endfor %}"
+    )
+    messages = [{"role": "user", "content": "<think>long</think>a<|end|>\U000f0f0f9\U000f0f0e"}]
+    text, hidden = text_generation._render(tokenizer, messages, split=True)
+    ids = text_generation._encode_rendered(tokenizer, text, hidden)
+    assert tokenizer.decode(ids) == "<|user|>a<|end|>\U000f0f0f9\U000f0f0e<|end|>"
+    assert ids.count(tokenizer.convert_tokens_to_ids("<|end|>")) == 1
+
+
+def test_a_prompt_written_with_its_bos_gets_no_second_one(hfcli):
+    flags = ("-m", "builtin/story", "--greedy", "--max-new-tokens", "30")
+    written = hfcli("generate", *flags, "--no-split-special-tokens", "<s>Once upon a time")
+    assert written.out == hfcli("generate", *flags, "Once upon a time").out
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "right"),
+    [
+        ("Rwkv", {"hidden_size": 32, "num_hidden_layers": 2, "context_length": 64}, "alone"),
+        ("XLNet", {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64}, "equal lengths"),
+        (
+            "GPTNeoX",
+            {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64},
+            "any",
+        ),
+        ("Bloom", {"hidden_size": 32, "n_layer": 2, "n_head": 4}, "any"),
+    ],
+)
+def test_models_that_mix_up_a_batch_are_found_out(hfcli, models, tmp_path, kind, config, right):
+    import torch
+    import transformers
+
+    folder = changed(models.llama(), tmp_path / kind)
+    vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
+    torch.manual_seed(1)
+    made = getattr(transformers, f"{kind}Config")(vocab_size=vocabulary, eos_token_id=0, bos_token_id=0, **config)
+    name = {"XLNet": "XLNetLMHeadModel", "GPTNeoX": "GPTNeoXForCausalLM"}.get(kind, f"{kind}ForCausalLM")
+    getattr(transformers, name)(made).save_pretrained(folder)
+    flags = ("--dtype", "float32", "--max-new-tokens", "6", "--greedy", "--json")
+    prompts = ["the small fox", "a", "they said hello to the fox and", "b", "the small boy"]
+    batch = hfcli("generate", "-m", folder, *flags, stdin="\n".join(prompts) + "\n")
+    assert batch.code == 0, batch.err
+    assert (f"{right} is right" in batch.err) == (right != "any")
+    alone = [hfcli("generate", "-m", folder, *flags, prompt).records[0]["generated_text"] for prompt in prompts]
+    assert [record["generated_text"] for record in batch.records] == alone
+
+
+def test_a_record_that_does_not_fit_into_memory_gets_its_error(hfcli, models, monkeypatch):
+    from hfcli.runtime import generation
+
+    generate = generation.generate
+
+    def small(loaded, features, *rest):
+        if any(len(feature.inputs["input_ids"]) > 20 for feature in features):
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+        return generate(loaded, features, *rest)
+
+    monkeypatch.setattr(generation, "generate", small)
+    stdin = "the fox\na girl\n" + "fox " * 30 + "\nmoon\n"
+    flags = ("-m", models.llama(), "--max-new-tokens", "4")
+    kept = hfcli("generate", *flags, "--on-error", "record", "--json", stdin=stdin)
+    assert kept.code == 3
+    assert [("error" in record) for record in kept.records] == [False, False, True, False]
+    assert "standard input:3: out of memory" in kept.records[2]["error"]
+    assert "note: out of memory at 4 prompts at once; now 2 at most" in kept.err
+    ended = hfcli("generate", *flags, stdin=stdin)
+    assert ended.code == 6
+    assert len(ended.lines) == 2
+    assert "error: standard input:3: out of memory" in ended.err
+
+
+def test_adapters_that_do_not_fit_are_not_passed_over(hfcli, models, tmp_path):
+    """peft only warns about weights without a place, and the base model answers in the adapter's name."""
+    import torch
+    from peft import LoraConfig, PromptTuningConfig, get_peft_model
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(models.llama())
+    folder = tmp_path / "lora"
+    get_peft_model(base, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")).save_pretrained(folder)
+    flags = ("generate", "-m", models.llama(), "--adapter", folder, "the fox")
+    assert hfcli(*flags).code == 0
+    weights = folder / "adapter_model.safetensors"
+    original = load_file(weights)
+    save_file({key.replace("model.layers", "transformer.h"): value for key, value in original.items()}, weights)
+    renamed = hfcli(*flags)
+    assert renamed.code == 5
+    assert "weights have no place there" in renamed.err
+    weights.unlink()
+    torch.save(original, folder / "adapter_model.bin")
+    assert "--allow-pickle" in hfcli(*flags).err
+    assert hfcli(*flags, "--allow-pickle").code == 0
+    base = AutoModelForCausalLM.from_pretrained(models.llama())
+    prompt = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    get_peft_model(base, prompt).save_pretrained(tmp_path / "prompt")
+    refused = hfcli("generate", "-m", models.llama(), "--adapter", tmp_path / "prompt", "the fox")
+    assert refused.code == 5
+    assert "cannot be merged" in refused.err
+
+
+def test_code_that_comes_with_a_tokenizer_or_attention_is_not_run(hfcli, models, tmp_path):
+    folder = changed(
+        models.llama(),
+        tmp_path / "code",
+        tokenizer_config={"auto_map": {"AutoTokenizer": ["evil.Evil", None]}, "tokenizer_class": "Evil"},
+    )
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: pass\n")
+    hfcli("generate", "-m", folder, "the fox")
+    assert not (tmp_path / "ran").exists()
+    kernel = changed(models.llama(), tmp_path / "kernel", config={"_attn_implementation": "someone/kernel"})
+    refused = hfcli("generate", "-m", kernel, "the fox")
+    assert refused.code == 5
+    assert "--trust-remote-code" in refused.err
+
+
+def test_one_beam_and_samples_go_together(hfcli, models):
+    flags = ("--num-beams", "1", "--sample", "--num-return-sequences", "3", "--json")
+    assert len(hfcli("generate", "-m", models.llama(), *flags, "the").records[0]["sequences"]) == 3
+
+
+def test_several_texts_of_one_prompt_are_a_line_each(hfcli, models):
+    flags = ("--sample", "--temperature", "3", "--num-return-sequences", "4", "--max-new-tokens", "80")
+    assert len(hfcli("generate", "-m", models.gpt2(), *flags, "the").lines) == 4
+
+
+def test_a_prompt_in_the_models_place_is_a_sentence(hfcli):
+    result = hfcli("generate", "-m", "write me a story " * 40, "x")
+    assert result.code == 5
+    assert "too long for a name" in result.err

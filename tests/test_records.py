@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from hfcli import records
 from hfcli.errors import DataError, UsageError
-from hfcli.records import Row, _input, dumps, read, value
+from hfcli.records import Row, _input, dumps, read
 
 # The tests run in folders of their own, where Python would not find the checkout.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(records.__file__).parents[2])}
@@ -742,18 +742,6 @@ def test_dumps_is_one_readable_line_of_valid_utf8() -> None:
     line = dumps(record)
     assert line == '{"t": "é\\u2028\\u0085\\ud800", "x": [1.0, null, [null, {"y": null}]], "n": null}'
     assert json.loads(line.encode())["t"] == record["t"]
-
-
-def test_value_names_what_is_there() -> None:
-    record = {"text": "x", "label": 1}
-    assert value(record, "label", "a.jsonl:1") == 1
-    with pytest.raises(DataError) as caught:
-        value(record, "txt", "reviews.jsonl")
-    assert str(caught.value) == "no column 'txt' in reviews.jsonl"
-    assert caught.value.hint == "did you mean text?\ncolumns: text, label"
-    with pytest.raises(DataError) as caught:
-        value({f"c{i}": i for i in range(30)}, "zzz", "a")
-    assert str(caught.value.hint).endswith(", c19 and 10 more")
 
 
 def test_import_is_light() -> None:

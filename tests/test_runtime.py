@@ -1,5 +1,6 @@
 """Parts of the runtime that no command line shows by itself."""
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -24,14 +25,16 @@ def feature(*ids):
 @pytest.mark.parametrize(("side", "expected"), [("left", [[1, 2, 3], [9, 9, 4]]), ("right", [[1, 2, 3], [4, 9, 9]])])
 def test_pad(side, expected):
     tokenizer = SimpleNamespace(pad_token_id=9, eos_token_id=2, pad_token_type_id=0)
-    batch = pad([feature(1, 2, 3), feature(4)], tokenizer, side, CPU)
+    batch = pad([feature(1, 2, 3), feature(4)], tokenizer, 10, side, CPU)
     assert batch["input_ids"].tolist() == expected
     assert batch["attention_mask"].tolist() == [[int(i != 9) for i in row] for row in expected]
 
 
-@pytest.mark.parametrize(("pad_token", "end", "expected"), [(5, 2, 5), (None, 2, 2), (None, None, 0), (-1, 3, 3)])
+@pytest.mark.parametrize(
+    ("pad_token", "end", "expected"), [(5, 2, 5), (None, 2, 2), (None, None, 0), (-1, 3, 3), (10, 3, 3)]
+)
 def test_any_tokenizer_gives_something_to_pad_with(pad_token, end, expected):
-    assert pad_id(SimpleNamespace(pad_token_id=pad_token, eos_token_id=end)) == expected
+    assert pad_id(SimpleNamespace(pad_token_id=pad_token, eos_token_id=end), 10) == expected
 
 
 class Config(SimpleNamespace):
@@ -84,19 +87,26 @@ def test_uniform_numbers_are_uniform_and_fixed():
 
 
 def test_rows_come_at_once_when_the_input_is_slow():
+    answered = threading.Event()
+
     def slow():
         for i in range(3):
             yield Row({"prompt": str(i)}, str(i))
-            time.sleep(0.15)
+            assert answered.wait(60), "it waited for the next row"
+            answered.clear()
 
-    assert [len(chunk) for chunk in prediction.chunks(slow(), 100, 100, prediction.SILENCE_SECONDS)] == [1, 1, 1]
+    sizes = []
+    for chunk in prediction.chunks(slow(), 100, 100, prediction.SILENCE_SECONDS):
+        sizes.append(len(chunk))
+        answered.set()
+    assert sizes == [1, 1, 1]
 
 
 def test_rows_come_in_chunks_when_the_input_is_fast():
     rows = [Row({"prompt": str(i)}, str(i)) for i in range(250)]
-    chunks = list(prediction.chunks(iter(rows), 100, 100, prediction.SILENCE_SECONDS))
+    chunks = list(prediction.chunks(iter(rows), 100, 60, None))
     assert [row for chunk in chunks for row in chunk] == rows
-    assert max(map(len, chunks)) == 100
+    assert [len(chunk) for chunk in chunks] == [60, 100, 90]
 
 
 def test_an_error_comes_after_the_rows_before_it():

@@ -68,7 +68,7 @@ def test_stop_texts_never_show_not_even_in_part(text, stops, shown):
 
 
 def test_decode_counts_tokens_and_says_why_it_ended():
-    feature = text_generation.Feature({"input_ids": np.array([1])}, {}, text_generation.Prompt(1, 0, ()))
+    feature = text_generation.Feature({"input_ids": np.array([1])}, {}, text_generation.Prompt(0, ()))
     setup = text_generation.Setup(Bytes(), None, None, (), 9)
 
     def decode(ids, stop=()):

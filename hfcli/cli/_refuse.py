@@ -29,6 +29,8 @@ def refuse(
         _no_empty_text(options)
     decoding.check()
     output.check()
+    if given and given[-1] == "-" and source.file is not None:
+        raise UsageError("- and --file are two inputs", "leave one of them out")
     if len(given) > 2 or (len(given) == 2 and (given[1] != "-" or given[0] == "-")):
         words = [word for word in given if word != "-"]
         hint = f"quote it: hfcli generate {shlex.quote(' '.join(words))}" + " -" * ("-" in given)

@@ -145,7 +145,7 @@ class Console:
         rate = f"{event.tokens / max(event.seconds, 1e-9):,.0f} tokens/s"
         if not event.fraction:
             return self._glyphs(f"{event.records:,} records · {rate}")
-        left = _left(event.seconds * (1 - event.fraction) / event.fraction)
+        left = _left(event.seconds * (1 - event.fraction) / max(event.fraction - event.fraction_before, 1e-9))
         return self._glyphs(
             f"{event.fraction:4.0%}  {_blocks(event.fraction)}  {event.records:,} records · {rate} · {left}"
         )

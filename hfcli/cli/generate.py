@@ -1,10 +1,6 @@
 """`hfcli generate`: text from a prompt, or from as many prompts as come."""
 
-import array
-import fcntl
 import os
-import stat
-import termios
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -15,6 +11,7 @@ import typer
 from hfcli.cli._expand import expand
 from hfcli.cli._refuse import refuse
 from hfcli.cli._results import Results
+from hfcli.cli._stdin import bytes_waiting, quoted
 from hfcli.cli.config import load as load_settings
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, DeviceError, Exit, HfcliError, ModelError, Terminated, UsageError
@@ -148,7 +145,7 @@ class _Job:
         ((finished,),) = generator.run([Row(record, "")], lambda event: None, lambda finished: None)
         if finished.error is not None:
             raise finished.error
-        self._emit([finished], generator, out, raw=not self.results.json, digest="")
+        self._emit([finished], generator, out, raw=decoding.num_return_sequences == 1, digest="")
         return finished
 
     def _single(self, given: list[str] | None) -> tuple[dict[str, Any], str]:
@@ -299,10 +296,10 @@ class _Job:
             self.console.data("".join(line.decode() + "\n" for line in lines))
 
     def _report_waiting(self, prompt: str) -> None:
-        if _bytes_waiting():
+        if bytes_waiting():
             self.console.note(
                 "text on standard input was not read; to append it, end the line with -\n"
-                f'... | hfcli generate "{prompt if len(prompt) < 60 else prompt[:57] + "..."}" -'
+                f"... | hfcli generate {quoted(prompt)} -"
             )
 
     def _stopped(self, out: "Output | None") -> None:
@@ -310,18 +307,3 @@ class _Job:
             self.console.close()
             self.console.line(f"{out.done:,} records are kept in {self.output.output}.partial")
             self.console.line("hint:  the same line with --resume goes on from there")
-
-
-def _bytes_waiting() -> bool:
-    """Whether somebody has written to standard input; never waits."""
-    try:
-        mode = os.fstat(0).st_mode
-        if stat.S_ISREG(mode):
-            return os.fstat(0).st_size > os.lseek(0, 0, os.SEEK_CUR)
-        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-            count = array.array("i", [0])
-            fcntl.ioctl(0, termios.FIONREAD, count)
-            return count[0] > 0
-    except OSError:
-        pass
-    return False

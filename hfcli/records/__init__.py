@@ -14,7 +14,7 @@ import csv
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -313,17 +313,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def value(record: Mapping[str, Any], name: str, where: str) -> Any:
-    """A column of a record.
-
-    Raises:
-        DataError: It has no such column; says which one is near and which there are.
-    """
-    if name in record:
-        return record[name]
-    near = did_you_mean(name, record)
-    names = ", ".join(list(record)[:20]) + (f" and {len(record) - 20} more" if len(record) > 20 else "")
-    columns = f"columns: {names}" if record else "it has no columns"
-    raise DataError(f"no column {name!r} in {where}", f"{near}\n{columns}" if near else columns)

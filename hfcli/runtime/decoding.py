@@ -1,6 +1,6 @@
 """Which settings hold: those of the flags, and of the model's own generation_config where a flag is silent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hfcli.errors import ModelError, UsageError
@@ -8,6 +8,12 @@ from hfcli.options import DecodingOptions
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 _SMALLEST = 1e-30  # what is smaller would be 0 in float32
+_ACTING = (
+    *("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h", "min_length", "min_new_tokens", "length_penalty"),
+    *("early_stopping", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id"),
+    *("sequence_bias", "guidance_scale", "encoder_repetition_penalty", "encoder_no_repeat_ngram_size"),
+    "exponential_decay_length_penalty",
+)
 _OWN_RANGES = {"temperature": 1e9, "top_k": 1e9, "top_p": 1.0, "min_p": 1.0, "repetition_penalty": 1e9} | dict.fromkeys(
     ("no_repeat_ngram_size", "num_beams"), 1e9
 )
@@ -31,6 +37,12 @@ class Decoding:
     no_repeat_ngram_size: int | None
     end_token_ids: frozenset[int]
     source: str
+    others: dict[str, Any] = field(default_factory=dict)  # of the model's own, those that act and have no flag
+
+    @property
+    def copies(self) -> int:
+        """Rows that one prompt takes."""
+        return max(self.num_return_sequences, self.num_beams)
 
     def settings(self) -> dict[str, Any]:
         """What was used, without what has no effect; for JSON lines, `-v` and the check of --resume."""
@@ -45,7 +57,7 @@ class Decoding:
         for name in ("repetition_penalty", "no_repeat_ngram_size"):
             if getattr(self, name) is not None:
                 used[name] = getattr(self, name)
-        return used | ({"stop": list(self.stop)} if self.stop else {})
+        return used | self.others | ({"stop": list(self.stop)} if self.stop else {})
 
 
 def resolve(options: DecodingOptions, own: Any, max_tokens: int) -> Decoding:
@@ -71,7 +83,8 @@ def resolve(options: DecodingOptions, own: Any, max_tokens: int) -> Decoding:
     else:
         sample = bool(own.do_sample) and own.temperature != 0
         source = "the model's generation_config" if own.do_sample else "no sampling in the model's generation_config"
-    beams = options.num_beams or (1 if sample else int(own.num_beams or 1))
+    one = sample or options.sample is False or options.temperature == 0
+    beams = options.num_beams or (1 if one else int(own.num_beams or 1))
     count = options.num_return_sequences
     if count > 1 and not sample and count > beams:
         raise UsageError(
@@ -102,6 +115,7 @@ def resolve(options: DecodingOptions, own: Any, max_tokens: int) -> Decoding:
         no_repeat_ngram_size=value("no_repeat_ngram_size", 0),
         end_token_ids=frozenset(end if isinstance(end, (list, tuple)) else [end]),
         source=source,
+        others={name: getattr(own, name) for name in _ACTING if getattr(own, name, None) is not None},
     )
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import huggingface_hub
 import psutil
 import torch
 import transformers
 from huggingface_hub import HfApi, constants, get_token, scan_cache_dir
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from hfcli import __version__, tasks
 from hfcli.errors import Exit, HfcliError
@@ -62,6 +64,7 @@ def examine(device: str, dtype: str, offline: bool, hub_wanted: bool) -> Iterato
 def _versions() -> Finding:
     versions = [f"python {platform.python_version()}", f"hfcli {__version__}"]
     versions += [f"transformers {transformers.__version__}", f"torch {torch.__version__}"]
+    versions += [f"huggingface_hub {huggingface_hub.__version__}", f"{platform.system()} {platform.machine()}"]
     return Finding("ok", "versions", " · ".join(versions))
 
 
@@ -130,17 +133,19 @@ def _memory() -> Finding:
 
 def _hub(wanted: bool) -> Finding:
     began = time.monotonic()
-    options = ModelOptions(model="openai-community/gpt2")
     try:
         HfApi().model_info("openai-community/gpt2", timeout=5)
+    except RepositoryNotFoundError:  # a small Hub of one's own: it answers
+        pass
     except Exception as error:  # whatever it is, it is the finding
-        sentence = hub_errors.sentence(error, "openai-community/gpt2", options, None).message
-        reached = not isinstance(error, (ConnectionError, TimeoutError)) and "no model" in sentence
-        if not reached:
-            text = sentence.removeprefix("openai-community/gpt2 is not on this machine and ")
-            code = Exit.MODEL if wanted else Exit.OK
-            fix = "what is cached and builtin/... work without it; HF_ENDPOINT names a mirror"
-            return Finding("fail" if wanted else "warn", "hub", text, fix, exit_code=code)
+        text = "it cannot be asked; are the proxy, the token and HF_ENDPOINT right?"
+        if isinstance(error, hub_errors.TransportError):
+            name = "openai-community/gpt2"
+            sentence = hub_errors.sentence(error, name, ModelOptions(model=name), None).message
+            text = sentence.removeprefix(f"{name} is not on this machine and ")
+        fix = "what is cached and builtin/... work without it; HF_ENDPOINT names a mirror"
+        code = Exit.MODEL if wanted else Exit.OK
+        return Finding("fail" if wanted else "warn", "hub", text, fix, exit_code=code)
     taken = (time.monotonic() - began) * 1000
     set_names = [name for name in ("HF_ENDPOINT", "HTTPS_PROXY", "https_proxy") if os.environ.get(name)]
     login = "logged in" if get_token() else "not logged in (enough for public models)"

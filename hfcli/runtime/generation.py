@@ -1,13 +1,15 @@
 """One prompt as a stream, many as batches: the calls of `model.generate`."""
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+import transformers
 from transformers import StoppingCriteria, StoppingCriteriaList
 
-from hfcli.errors import DeviceError
+from hfcli.errors import DeviceError, ModelError
 from hfcli.runtime import environment
 from hfcli.runtime.decoding import SAMPLING, Decoding
 from hfcli.runtime.loading import Loaded
@@ -20,7 +22,7 @@ from hfcli.tasks.text_generation import TextStream
 _NOT_OURS = (
     *("penalty_alpha", "dola_layers", "num_beam_groups", "diversity_penalty", "constraints", "force_words_ids"),
     *("prompt_lookup_num_tokens", "assistant_early_exit", "token_healing", "stop_strings", "return_dict_in_generate"),
-    *("output_scores", "output_logits", "output_attentions", "output_hidden_states"),
+    *("output_scores", "output_logits", "output_attentions", "output_hidden_states", "max_time"),
 )
 
 
@@ -40,11 +42,12 @@ class Watch(StoppingCriteria):
         self.streams = [TextStream(tokenizer, tail, decoding.stop) for tail in tails] if followed else []
         self.ended = [False] * len(self.streams)
         self.end_token_ids = decoding.end_token_ids
+        self.beams = decoding.num_beams
         self.tick = tick
         self.on_text = on_text
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        self.tick(len(input_ids))
+        self.tick(len(input_ids) // self.beams)
         done = torch.zeros(len(input_ids), dtype=torch.bool)
         if self.streams:
             for row, token in enumerate(input_ids[:, -1].tolist()):
@@ -80,37 +83,17 @@ def generate(
 ) -> list[list[list[int]]]:
     """New token ids of every feature and sample: features, then samples, then ids.
 
-    Out of memory halves the batch and does it again: but for rounding, no text depends on the batch it was made in.
-
     Args:
         loaded: A causal or encoder-decoder model.
         features: What to go on from; `input_ids` of shape `(seq,)`.
         keys: For each feature the keys of its samples; used only when sampling.
         decoding: The settings.
-        tick: Called after every step with the number of rows.
+        tick: Called after every step with the number of texts that grew.
 
     Raises:
-        DeviceError: A single feature does not fit into memory.
+        RuntimeError: Out of memory, among others; `environment.out_of_memory` tells.
+        ModelError: The model's own settings make no sense.
     """
-    try:
-        return _generate(loaded, features, keys, decoding, tick)
-    except RuntimeError as error:
-        if len(features) == 1 or not environment.out_of_memory(error):
-            raise _too_large(error, features[0]) from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    half = len(features) // 2
-    halves = [(features[:half], keys[:half]), (features[half:], keys[half:])]
-    return [ids for part, own in halves for ids in generate(loaded, part, own, decoding, tick)]
-
-
-def _generate(
-    loaded: Loaded,
-    features: Sequence[Feature],
-    keys: Sequence[Sequence[bytes]],
-    decoding: Decoding,
-    tick: Callable[[int], None],
-) -> list[list[list[int]]]:
     samples = decoding.num_return_sequences
     copies = samples if decoding.do_sample else 1  # beams are multiplied by transformers, samples by us
     rows = [feature for feature in features for _ in range(copies)]
@@ -118,6 +101,16 @@ def _generate(
     watch = Watch([row.notes.tail for row in rows], loaded.tokenizer, decoding, tick)
     new = _run(loaded, rows, row_keys, decoding, watch).tolist()
     return [new[i : i + samples] for i in range(0, len(new), samples)]
+
+
+def next_scores(loaded: Loaded, features: Sequence[Feature]) -> torch.Tensor:
+    """The model's scores for the first two new tokens, float32 of shape `(features, 2, vocabulary)`."""
+    batch = pad(features, loaded.tokenizer, loaded.vocabulary, "left", loaded.model.device)
+    settings = transformers.GenerationConfig(
+        max_new_tokens=2, do_sample=False, pad_token_id=0, output_logits=True, return_dict_in_generate=True
+    )
+    with torch.inference_mode(), _settings(loaded.model, settings):
+        return torch.stack(loaded.model.generate(**batch, generation_config=settings).logits, 1).float()
 
 
 def stream(
@@ -131,18 +124,41 @@ def stream(
     try:
         new = _run(loaded, [feature], [key], decoding, watch)
     except RuntimeError as error:
-        raise _too_large(error, feature) from error
+        if environment.out_of_memory(error):
+            raise too_large(feature) from error
+        raise
     watch.finish()
     return [int(token) for token in new[0]]
 
 
-def _too_large(error: RuntimeError, feature: Feature) -> Exception:
-    if not environment.out_of_memory(error):
-        return error
+def too_large(feature: Feature) -> DeviceError:
     return DeviceError(
         f"out of memory at a prompt of {len(feature.inputs['input_ids']):,} tokens",
         "a smaller --max-new-tokens, fewer --num-return-sequences, or --dtype bfloat16",
     )
+
+
+@contextlib.contextmanager
+def _settings(model: Any, settings: Any) -> Iterator[None]:
+    """These settings alone: what is None in them would be filled in from the model's own."""
+    own, model.generation_config = model.generation_config, settings
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+@contextlib.contextmanager
+def _explained(loaded: Loaded) -> Iterator[None]:
+    """What a model's own settings hold is only looked at while it generates; what that raises is about the model."""
+    try:
+        yield
+    except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"{loaded.location.name} cannot generate: {reason}",
+            "its generation_config.json or config.json may hold what makes no sense; fetch them again",
+        ) from error
 
 
 def longest_answer(feature: Feature, decoding: Decoding, loaded: Loaded) -> int:
@@ -157,7 +173,7 @@ def _run(
     """One call of `model.generate`; new token ids of shape `(rows, steps)`, rows that ended early filled up."""
     model, tokenizer = loaded.model, loaded.tokenizer
     seq2seq = model.config.is_encoder_decoder
-    batch = pad(rows, tokenizer, "right" if seq2seq else "left", model.device)
+    batch = pad(rows, tokenizer, loaded.vocabulary, "right" if seq2seq else "left", model.device)
     width = batch["input_ids"].shape[1]
     padding = [0] * len(rows) if seq2seq else [width - len(row.inputs["input_ids"]) for row in rows]
     settings = copy.deepcopy(model.generation_config)
@@ -168,21 +184,17 @@ def _run(
         max_new_tokens=min(longest_answer(row, decoding, loaded) for row in rows),
         max_length=None,
         forced_eos_token_id=None,  # it would make a text that was cut look finished
-        pad_token_id=pad_id(tokenizer),
+        pad_token_id=pad_id(tokenizer, loaded.vocabulary),
         repetition_penalty=None,
         no_repeat_ngram_size=None,
         **dict.fromkeys((*SAMPLING, *RARE_WARPERS, *_NOT_OURS)),
     )
     chain = processors(model, decoding, padding, keys)
-    own, model.generation_config = model.generation_config, settings  # what is None would be filled in from the model's
-    try:
-        with torch.inference_mode():
-            ids = model.generate(
-                **batch,
-                generation_config=settings,
-                logits_processor=chain,
-                stopping_criteria=StoppingCriteriaList([watch]),
-            )
-    finally:
-        model.generation_config = own
+    with torch.inference_mode(), _settings(model, settings), _explained(loaded):
+        ids = model.generate(
+            **batch,
+            generation_config=settings,
+            logits_processor=chain,
+            stopping_criteria=StoppingCriteriaList([watch]),
+        )
     return ids[:, 1:] if seq2seq else ids[:, width:]

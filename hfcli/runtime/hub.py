@@ -58,6 +58,8 @@ def locate(name: str, options: ModelOptions, tell: Tell, kind: Kind = "model") -
             near = did_you_mean(name, builtins())
             raise ModelError(f"no embedded model {name}; there is {', '.join(builtins())}", near)
         return Location(BUILTIN / name.removeprefix("builtin/"), name)
+    if len(name) > 4096 or any(len(part) > 255 for part in name.split("/")):  # a prompt in the wrong place
+        raise ModelError(f"{name[:40]!r}... is too long for a name", "-m owner/name, -m ./folder")
     path = Path(name).expanduser()
     if path.is_dir():
         return Location(path, name)

@@ -110,12 +110,12 @@ def _answered(error: HfHubHTTPError, host: str, name: str, kept: str | None) -> 
 
 
 def _timed_out(error: Exception, host: str, kept: str | None) -> ModelError:
+    seconds, download = constants.HF_HUB_ETAG_TIMEOUT, constants.HF_HUB_DOWNLOAD_TIMEOUT
+    longer = f"HF_HUB_ETAG_TIMEOUT={seconds * 6} HF_HUB_DOWNLOAD_TIMEOUT={download * 6} wait longer"
     connecting = "Connect" in type(error).__name__
-    seconds = constants.HF_HUB_ETAG_TIMEOUT
-    name = "HF_HUB_ETAG_TIMEOUT"
-    longer = f"{name}={seconds * 6} HF_HUB_DOWNLOAD_TIMEOUT={constants.HF_HUB_DOWNLOAD_TIMEOUT * 6} wait longer"
-    what = "cannot be reached (no connection" if connecting else "did not answer ("
-    text = f"{what} within {seconds} s)" if connecting else f"did not answer within {seconds} s"
+    text = (
+        f"cannot be reached (no connection within {seconds} s)" if connecting else f"did not answer within {seconds} s"
+    )
     return ModelError(f"{host} {text}", f"run it again later{_kept(kept)}\n{longer}")
 
 

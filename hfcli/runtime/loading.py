@@ -33,20 +33,24 @@ class Loaded(NamedTuple):
     """A model ready to run.
 
     Attributes:
+        task: What it was loaded for.
         model: In evaluation mode, on its device.
         tokenizer: The tokenizer, with its own padding and truncation unused.
         location: Where it came from.
         placement: Device, number format and the reason for it.
         max_tokens: The longest sequence the model takes.
+        vocabulary: Rows of the input embedding; a token id from there on would crash the model.
         load_seconds: What loading took, without downloads.
         adapter: Where the adapter came from, if there is one.
     """
 
+    task: Task
     model: Any
     tokenizer: Any
     location: hub.Location
     placement: environment.Placement
     max_tokens: int
+    vocabulary: int
     load_seconds: float
     adapter: hub.Location | None = None
 
@@ -60,7 +64,7 @@ def load(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
     """
     assert options.model is not None
     environment.silence()
-    device = environment.pick_device(options.device)
+    device = environment.pick_device(options.device, tell)
     location = hub.locate(options.model, options, tell)
     if options.revision and location.commit is None:
         raise UsageError(f"--revision is about the Hub, and {location.name} is on this machine", "leave out --revision")
@@ -74,14 +78,18 @@ def load(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
     placement = environment.place(device, options.dtype, weight_bytes or None)
     model = _load_model(task, location, config, placement, options)
     if adapter is not None:
-        model = _put_adapter(model, adapter, location)
+        model = _put_adapter(model, adapter, location, options)
     seconds = time.monotonic() - started
-    return Loaded(model.eval(), tokenizer, location, placement, longest(config, tokenizer), seconds, adapter)
+    room = longest(config, tokenizer)
+    return Loaded(task, model.eval(), tokenizer, location, placement, room, _vocabulary(model), seconds, adapter)
 
 
 def _check_folder(location: hub.Location, options: ModelOptions) -> None:
     """The sentences for an incomplete folder, before transformers names three causes at once."""
-    files = sorted(entry.name for entry in location.folder.iterdir())
+    try:
+        files = sorted(entry.name for entry in location.folder.iterdir())
+    except OSError as error:
+        raise ModelError(f"{location.name} cannot be read ({(error.strerror or str(error)).lower()})") from error
     if "config.json" not in files:
         if "adapter_config.json" in files:
             base = _adapter_base(location.folder) or "BASE-MODEL"
@@ -171,6 +179,12 @@ def load_config(location: hub.Location, options: ModelOptions) -> Any:
             f"{location.name} is of type {kind}, which transformers {transformers.__version__} does not know",
             did_you_mean(str(kind), transformers.CONFIG_MAPPING) or "pip install --upgrade transformers",
         )
+    attention = content.get("_attn_implementation") or content.get("attn_implementation")
+    if "/" in str(attention) and not options.trust_remote_code:
+        raise ModelError(
+            f"{location.name} asks for code of its own for attention ({attention})",
+            "--trust-remote-code runs it; read it first",
+        )
     for name in ("generation_config.json", "tokenizer_config.json"):
         if (location.folder / name).exists():
             _json_object(location, name)
@@ -233,7 +247,7 @@ def _load_model(
 
 def _check_generates(task: Task, location: hub.Location, config: Any) -> None:
     """Refuse a checkpoint that was made for something else, though its weights fit a language model."""
-    made_as = getattr(config, "architectures", None) or []
+    made_as = [name for name in getattr(config, "architectures", None) or [] if isinstance(name, str)]
     other = next((name for name in made_as if _OTHER_HEADS.search(name)), None)
     reads_both_ways = type(config) in transformers.AutoModelForMaskedLM._model_mapping
     if not other and reads_both_ways and not config.is_encoder_decoder and getattr(config, "is_decoder", None) is False:
@@ -265,23 +279,32 @@ def _check_weights(task: Task, location: hub.Location, report: dict[str, Any], b
     )
 
 
-def _put_adapter(model: Any, adapter: hub.Location, location: hub.Location) -> Any:
+def _put_adapter(model: Any, adapter: hub.Location, location: hub.Location, options: ModelOptions) -> Any:
+    """The model with the adapter merged in: one matrix instead of three, nothing slower than the base."""
     try:
         import peft
     except ImportError:
         raise ModelError("--adapter needs the package peft", "pip install 'hfcli[peft]'") from None
-    if not (adapter.folder / "adapter_config.json").is_file():
+    names = sorted(entry.name for entry in adapter.folder.iterdir())
+    if "adapter_config.json" not in names:
         raise ModelError(f"{adapter.name} is not a PEFT adapter: it has no adapter_config.json")
+    if "adapter_model.safetensors" not in names and not options.allow_pickle:
+        renamed = [name.replace("adapter_model.bin", "pytorch_model.bin") for name in names]
+        raise hub_errors.no_weights(adapter.name, renamed)
+    base = _adapter_base(adapter.folder)
+    hint = f"it was made for {base}" if base else "it was made for another model"
     try:
-        adapted = peft.PeftModel.from_pretrained(model, adapter.folder)
-        return adapted.merge_and_unload(safe_merge=True)  # one matrix instead of three: nothing slower than the base
-    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(":")
-        base = _adapter_base(adapter.folder)
-        raise ModelError(
-            f"the adapter {adapter.name} does not fit {location.name} ({reason})",
-            f"it was made for {base}" if base else None,
-        ) from error
+        config = peft.PeftConfig.from_pretrained(adapter.folder)
+        adapted = peft.get_peft_model(model, config)
+        if not hasattr(adapted, "merge_and_unload"):
+            raise ValueError(f"adapters of type {config.peft_type.value} cannot be merged into a model")
+        report = adapted.load_adapter(str(adapter.folder), "default", torch_device=str(model.device))
+        strange = [*report.unexpected_keys, *report.missing_keys]  # peft only warns, and speaks with the base's voice
+        if strange:
+            raise ValueError(f"{len(strange)} of its weights have no place there, such as {strange[0]}")
+        return adapted.merge_and_unload(safe_merge=True)
+    except Exception as error:  # what an adapter's files hold decides what peft raises
+        raise ModelError(f"the adapter {adapter.name} does not fit {location.name} ({_reason(error)})", hint) from error
 
 
 def longest(config: Any, tokenizer: Any) -> int:
@@ -290,7 +313,8 @@ def longest(config: Any, tokenizer: Any) -> int:
     XLNet says -1, GPT-2's tokenizer 1e30, RoBERTa two positions more than it has.
     """
     text = config.get_text_config(decoder=True)
-    names = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length")
+    names = ["max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length"]
+    names += ["max_encoder_position_embeddings", "max_decoder_position_embeddings"]  # LED
     values = [getattr(text, name, None) for name in names]
     if config.model_type in _OFFSET_POSITIONS and values[0]:
         values[0] -= 2
@@ -299,7 +323,6 @@ def longest(config: Any, tokenizer: Any) -> int:
     return min(usable, default=1_000_000_000)
 
 
-def vocabulary_rows(model: Any) -> int:
-    """Rows of the input embedding: token ids from there on would crash the model."""
+def _vocabulary(model: Any) -> int:
     embedding = model.get_input_embeddings()
     return int(embedding.weight.shape[0]) if isinstance(embedding, torch.nn.Module) else 1_000_000_000

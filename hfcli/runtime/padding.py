@@ -11,14 +11,14 @@ from hfcli.tasks.base import Feature
 
 
 def pad(
-    features: Sequence[Feature], tokenizer: Any, side: Literal["left", "right"], device: torch.device
+    features: Sequence[Feature], tokenizer: Any, vocabulary: int, side: Literal["left", "right"], device: torch.device
 ) -> dict[str, torch.Tensor]:
     """Stack inputs to `(batch, longest)` and add `attention_mask`.
 
     The tokenizer's own padding is not used: it is state of a shared object, and its `padding_side` is often wrong for
     generation. What the padding holds is never attended to, so any id will do for a tokenizer without a pad token.
     """
-    fill = {"input_ids": pad_id(tokenizer), "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0)}
+    fill = {"input_ids": pad_id(tokenizer, vocabulary), "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0)}
     lengths = [len(feature.inputs["input_ids"]) for feature in features]
     longest = max(lengths)
     batch = {}
@@ -59,9 +59,12 @@ def _span(side: str, length: int, longest: int) -> slice:
     return slice(longest - length, longest) if side == "left" else slice(0, length)
 
 
-def pad_id(tokenizer: Any) -> int:
-    """The tokenizer's pad token, else its end token, else 0."""
+def pad_id(tokenizer: Any, vocabulary: int) -> int:
+    """The tokenizer's pad token, else its end token, else 0; one that the model has an embedding for.
+
+    Finetunes often add `[PAD]` to the tokenizer behind the last row of the embedding.
+    """
     for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if isinstance(token, int) and token >= 0:
+        if isinstance(token, int) and 0 <= token < vocabulary:
             return token
     return 0

@@ -1,25 +1,22 @@
 """Many records through a model: read ahead, batched by length and tokens, given back in the order they came."""
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from hfcli.errors import DataError, HfcliError
-from hfcli.events import Tell, Working
+from hfcli.errors import DataError, DeviceError, HfcliError
+from hfcli.events import Note, Tell, Working
 from hfcli.options import PromptOptions
 from hfcli.records import Row, dumps
 from hfcli.runtime import environment, generation, sampling
+from hfcli.runtime.batching import MAX_ROWS, SILENCE_SECONDS, Together, batches, budget_tokens, chunks, together
 from hfcli.runtime.decoding import Decoding
-from hfcli.runtime.loading import Loaded, vocabulary_rows
+from hfcli.runtime.loading import Loaded
 from hfcli.tasks import text_generation
 from hfcli.tasks.base import Feature, Setup
 
-SILENCE_SECONDS = 0.02
-MAX_ROWS = {"cpu": 128, "cuda": 512, "mps": 128}  # on two cores 128 rows gave 1,090 tokens/s, 256 rows 1,112
-MAX_TOKENS = {"cpu": 64 * 1024, "cuda": 1024 * 1024, "mps": 64 * 1024}
+CHUNK_TOKENS = 256  # new tokens that the rows of a chunk have one after another: about a minute on two cores
 
 
 class Finished(NamedTuple):
@@ -58,9 +55,10 @@ class Generator:
     seen: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        model = self.loaded.model
-        self.setup = Setup(self.loaded.tokenizer, model.config, self.options, (), self.loaded.max_tokens)
-        self.vocabulary = vocabulary_rows(model)
+        loaded = self.loaded
+        self.setup = Setup(loaded.tokenizer, loaded.model.config, self.options, (), loaded.max_tokens)
+        self.max_rows = MAX_ROWS[loaded.placement.device.type]
+        self.together: Together | None = None
 
     def encode(self, record: Mapping[str, Any]) -> Feature:
         """One record, checked and encoded.
@@ -68,8 +66,8 @@ class Generator:
         Raises:
             DataError: There is no prompt in it, or it is too long.
         """
-        (feature,) = next(text_generation.encode([text_generation.ask(record, self.options)], self.setup))
-        return text_generation.fit(feature, self.setup, self.decoding.max_new_tokens, self.vocabulary)
+        (feature,) = next(self.loaded.task.encode([text_generation.ask(record, self.options)], self.setup))
+        return text_generation.fit(feature, self.setup, self.decoding.max_new_tokens, self.loaded.vocabulary)
 
     def keys(self, record: Mapping[str, Any], feature: Feature) -> list[bytes]:
         """What the record's samples are drawn with."""
@@ -125,9 +123,11 @@ class Generator:
             patient: Wait for whole chunks, however slowly the input comes.
         """
         started = time.monotonic()
-        max_rows = MAX_ROWS[self.loaded.placement.device.type]
         progress = _Progress()
-        budget = budget_tokens(self.loaded)
+        before = fraction(done) or 0.0
+        # More rows than a batch holds can be sorted by length; how many depends on settings only, so that a resumed job
+        # cuts its chunks where the first one did.
+        size = self.max_rows * (min(8, max(1, CHUNK_TOKENS // self.decoding.max_new_tokens)) if patient else 1)
 
         def tick(tokens: int) -> None:
             progress.tokens += tokens
@@ -135,13 +135,13 @@ class Generator:
             # A chunk may take a minute: the share of its tokens counts as a share of its records.
             begun = progress.chunk_rows * min(progress.chunk_tokens / max(progress.chunk_most_tokens, 1), 1.0)
             share = fraction(done + progress.finished + begun)
-            tell(Working(progress.finished, progress.tokens, share, time.monotonic() - started))
+            tell(Working(progress.finished, progress.tokens, share, time.monotonic() - started, before))
 
-        for chunk in chunks(rows, max_rows, max_rows - done % max_rows, None if patient else SILENCE_SECONDS):
-            texts = max(self.decoding.num_return_sequences, self.decoding.num_beams)
+        for chunk in chunks(rows, size, size - done % size, None if patient else SILENCE_SECONDS):
+            texts = self.decoding.copies
             progress.chunk_rows, progress.chunk_tokens = len(chunk), 0
             progress.chunk_most_tokens = len(chunk) * texts * self.decoding.max_new_tokens
-            finished, failure = self._chunk(chunk, max_rows, budget, tick)
+            finished, failure = self._chunk(chunk, tick, tell)
             progress.finished += len(finished)
             progress.chunk_rows = 0
             tick(0)
@@ -150,38 +150,79 @@ class Generator:
                 raise failure
 
     def _chunk(
-        self, chunk: Sequence[Row], max_rows: int, budget: int, tick: Callable[[int], None]
+        self, chunk: Sequence[Row], tick: Callable[[int], None], tell: Tell
     ) -> tuple[list[Finished], HfcliError | None]:
         """The chunk's records finished, up to the first that fails, and that failure."""
-        results: list[Finished | None] = []
         features: dict[int, Feature] = {}
         keys: dict[int, list[bytes]] = {}
-        failure = None
+        errors: dict[int, HfcliError] = {}
         for i, row in enumerate(chunk):
             try:
                 if row.record is None:
                     raise row.error or DataError("unreadable")
                 features[i] = self.encode(row.record)
                 keys[i] = self.keys(row.record, features[i])
-                results.append(None)
             except HfcliError as error:
-                placed = row.error is error or not row.where
-                located = error if placed else type(error)(f"{row.where}: {error.message}", error.hint)
-                if not (self.keep_going and isinstance(error, DataError)):
-                    failure = located
+                errors[i] = error
+                if not self._goes_on(error):
                     break
-                results.append(Finished(row.record, [], located))
-        for batch in batches(features, self.decoding, self.loaded, max_rows, budget):
-            own, own_keys = [features[i] for i in batch], [keys[i] for i in batch]
-            made = generation.generate(self.loaded, own, own_keys, self.decoding, tick)
-            for i, samples in zip(batch, made, strict=True):
-                results[i] = self._finished(chunk[i].record or {}, features[i], samples)
-        return [result for result in results if result is not None], failure
+        if len(features) > 1 and self.together is None:
+            self.together = together(self.loaded)
+            if self.together != "any":
+                tell(Note(f"this kind of model mixes up the texts of a batch; {self.together} is right, and slower"))
+        made: dict[int, list[list[int]]] = {}
+        for batch in self._batches(features):
+            self._generate(batch, features, keys, tick, tell, made, errors)
+        ends = min((i for i, error in errors.items() if not self._goes_on(error)), default=len(chunk))
+        finished = [
+            Finished(chunk[i].record, [], _located(errors[i], chunk[i]))
+            if i in errors
+            else self._finished(chunk[i].record or {}, features[i], made[i])
+            for i in range(ends)
+        ]
+        return finished, _located(errors[ends], chunk[ends]) if ends in errors else None
+
+    def _goes_on(self, error: HfcliError) -> bool:
+        """Whether an error is a record's own, and gets a place in the output."""
+        return self.keep_going and isinstance(error, (DataError, DeviceError))
+
+    def _batches(self, features: Mapping[int, Feature]) -> Iterator[list[int]]:
+        budget = budget_tokens(self.loaded)
+        return batches(features, self.decoding, self.loaded, self.max_rows, budget, self.together or "any")
+
+    def _generate(
+        self,
+        batch: list[int],
+        features: Mapping[int, Feature],
+        keys: Mapping[int, list[bytes]],
+        tick: Callable[[int], None],
+        tell: Tell,
+        made: dict[int, list[list[int]]],
+        errors: dict[int, HfcliError],
+    ) -> None:
+        """Fill in what a batch gives. Out of memory halves it, and those after it; but for rounding, no text depends
+        on the batch it was made in."""
+        own, own_keys = [features[i] for i in batch], [keys[i] for i in batch]
+        try:
+            made.update(zip(batch, generation.generate(self.loaded, own, own_keys, self.decoding, tick), strict=True))
+            return
+        except RuntimeError as error:
+            if not environment.out_of_memory(error):
+                raise
+        environment.empty_cache()
+        if len(batch) == 1:
+            errors[batch[0]] = generation.too_large(own[0])
+            return
+        half = len(batch) // 2
+        self.max_rows = min(self.max_rows, (len(batch) - half) * self.decoding.copies)
+        tell(Note(f"out of memory at {len(batch)} prompts at once; now {len(batch) - half} at most"))
+        for part in (batch[:half], batch[half:]):
+            self._generate(part, features, keys, tick, tell, made, errors)
 
     def _finished(self, record: Mapping[str, Any], feature: Feature, samples: Sequence[list[int]]) -> Finished:
         ends, stop = self.decoding.end_token_ids, self.decoding.stop
         answers = [
-            text_generation.decode(record, [feature], text_generation.Answer(ids, ends, stop), self.setup)
+            self.loaded.task.decode(record, [feature], text_generation.Answer(ids, ends, stop), self.setup)
             for ids in samples
         ]
         return Finished(record, answers, None, feature.notes.cut_tokens)
@@ -196,98 +237,8 @@ class _Progress:
     chunk_most_tokens: int = 0
 
 
-def batches(
-    features: Mapping[int, Feature], decoding: Decoding, loaded: Loaded, max_rows: int, budget: int
-) -> Iterator[list[int]]:
-    """Indices of features by length, longest first, so many at a time as the token budget holds.
-
-    Tokens are counted with their padding and their answer. All rows of a batch have the same longest answer: a row
-    near the model's length must not shorten the others.
-    """
-    copies = max(decoding.num_return_sequences, decoding.num_beams)
-    order = sorted(features, key=lambda i: -len(features[i].inputs["input_ids"]))
-    batch: list[int] = []
-    width = answer = 0
-    for i in order:
-        own = generation.longest_answer(features[i], decoding, loaded)
-        rows = (len(batch) + 1) * copies
-        if batch and (own != answer or rows > max_rows or rows * (width + answer) > budget):
-            yield batch
-            batch = []
-        if not batch:
-            width, answer = len(features[i].inputs["input_ids"]), own
-        batch.append(i)
-    if batch:
-        yield batch
-
-
-def budget_tokens(loaded: Loaded) -> int:
-    """How many tokens, prompts and answers, a batch may hold: what half the free memory takes as keys and values."""
-    config = loaded.model.config.get_text_config(decoder=True)
-    layers: int = getattr(config, "num_hidden_layers", None) or getattr(config, "num_layers", None) or 12
-    heads: int = getattr(config, "num_attention_heads", None) or 1
-    head: int = getattr(config, "head_dim", None) or getattr(config, "hidden_size", 1024) // heads
-    kv_heads: int = getattr(config, "num_key_value_heads", None) or heads
-    both = 2 if loaded.model.config.is_encoder_decoder else 1  # keys and values of the encoder's output, too
-    per_token = 2 * layers * kv_heads * head * loaded.placement.dtype.itemsize * both
-    device = loaded.placement.device
-    fitting = max(1, environment.free_bytes(device) // 2 // per_token)
-    return min(MAX_TOKENS[device.type], 1 << (fitting.bit_length() - 1))  # a power of two: seldom another one next time
-
-
-def chunks(rows: Iterable[Row], size: int, first: int, silence_seconds: float | None) -> Iterator[list[Row]]:
-    """Rows in lists of `size`, the first of `first`; fewer after a silence: `tail -f` is answered as lines arrive.
-
-    A thread reads ahead, by a few rows only. Its exception is raised after the rows before it were given out.
-    """
-    lines: queue.Queue[Row | BaseException | None] = queue.Queue(maxsize=64)
-    stop = threading.Event()
-
-    def put(item: Row | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return lines.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-
-    def pump() -> None:
-        try:
-            for row in rows:
-                put(row)
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    threading.Thread(target=pump, daemon=True).start()
-    try:
-        yield from _gather(lines, size, first, silence_seconds)
-    finally:
-        stop.set()
-
-
-def _gather(
-    lines: "queue.Queue[Row | BaseException | None]", size: int, first: int, silence_seconds: float | None
-) -> Iterator[list[Row]]:
-    room = first
-    chunk: list[Row] = []
-    while True:
-        try:
-            item = lines.get(timeout=silence_seconds if chunk else None)
-        except queue.Empty:
-            yield chunk
-            chunk = []
-            continue
-        if isinstance(item, Row):
-            chunk.append(item)
-            if len(chunk) < room:
-                continue
-            room = size
-        if chunk:
-            yield chunk
-            chunk = []
-        if item is None:
-            return
-        if isinstance(item, BaseException):
-            raise item
+def _located(error: HfcliError, row: Row) -> HfcliError:
+    """The error with the place of its record in front, if it does not name it already."""
+    if row.error is error or not row.where:
+        return error
+    return type(error)(f"{row.where}: {error.message}", error.hint)

@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
 from transformers import LogitsProcessor, LogitsProcessorList
+from transformers.generation.logits_process import TopHLogitsWarper
 
 from hfcli.errors import ModelError
 from hfcli.runtime.decoding import Decoding
@@ -18,6 +20,7 @@ RARE_WARPERS = {  # of a model's own generation_config; hfcli has no flags for t
     "typical_p": transformers.TypicalLogitsWarper,
     "epsilon_cutoff": transformers.EpsilonLogitsWarper,
     "eta_cutoff": transformers.EtaLogitsWarper,
+    "top_h": TopHLogitsWarper,
 }
 
 
@@ -25,14 +28,11 @@ class Finite(LogitsProcessor):
     """Lets no scores pass that are not numbers: the likeliest of them would be some token all the same."""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if bool(scores.amax(-1).isnan().any()):
-            hint = "--dtype float32 has a wider range; if that does not help, the weights are damaged"
-            raise ModelError(f"the model gives scores that are not numbers (NaN) in {_name(scores.dtype)}", hint)
+        best = scores.amax(-1)
+        if bool((best.isnan() | best.isposinf()).any()):
+            hint = "--dtype float32 has the widest range; if that does not help, the weights are damaged"
+            raise ModelError("the model gives scores that are not numbers (NaN or infinity)", hint)
         return scores
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 class Draw(LogitsProcessor):
@@ -102,7 +102,7 @@ def sample_key(seed: int, feature: Feature, occurrence: int, sample: int) -> byt
 
 
 def processors(model: Any, decoding: Decoding, padding: Sequence[int], keys: Sequence[bytes]) -> LogitsProcessorList:
-    """Everything between the model's scores and the choice of a token, in the order transformers has it."""
+    """Everything between the model's scores and the choice of a token."""
     processors = LogitsProcessorList([Finite()])
     if decoding.repetition_penalty is not None:
         penalty = transformers.RepetitionPenaltyLogitsProcessor(float(decoding.repetition_penalty))
@@ -111,9 +111,11 @@ def processors(model: Any, decoding: Decoding, padding: Sequence[int], keys: Seq
         ngram = transformers.NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram_size)
         processors.append(WithoutPadding(ngram, padding))
     if decoding.do_sample:
-        for name, warper in RARE_WARPERS.items():
-            value = getattr(model.generation_config, name, None)
-            if value is not None and 0 < value < 1:
-                processors.append(warper(value))
+        own = model.generation_config
+        rare = {name: getattr(own, name) for name in RARE_WARPERS if getattr(own, name, None) is not None}
+        if rare:  # they judge scores that the temperature has shaped already
+            processors.append(transformers.TemperatureLogitsWarper(float(decoding.temperature)))
+            processors.extend(RARE_WARPERS[name](value) for name, value in rare.items() if 0 < value < 1)
+            decoding = replace(decoding, temperature=1.0)
         processors.append(Draw(keys, decoding))
     return processors

@@ -13,7 +13,7 @@ from hfcli.tasks.base import Feature, Field, Record, Setup, Task
 if TYPE_CHECKING:
     from hfcli.options import PromptOptions
 
-_ROLES = ("system", "user", "assistant", "tool", "developer")
+_ROLES = ("system", "user", "assistant", "tool", "developer", "model", "function", "ipython")
 _SENTINEL = "\U000f0f0f{}\U000f0f0e"  # private-use characters around a number: no chat template touches them
 
 
@@ -21,12 +21,10 @@ class Prompt(NamedTuple):
     """What decode needs to know of a prompt.
 
     Attributes:
-        tokens: Its length before anything was cut.
         cut_tokens: How many tokens were dropped from its beginning.
         tail: Its last ids, where the text goes on from them without a break; () where a new text begins.
     """
 
-    tokens: int
     cut_tokens: int
     tail: tuple[int, ...]
 
@@ -164,6 +162,8 @@ def _message(message: Any, column: str) -> dict[str, Any]:
         raise DataError(f'column {column} is not a conversation; each message is {{"role": ..., "content": ...}}')
     if message["role"] not in _ROLES:
         raise DataError(f"column {column} has a message of role {message['role']!r}; there is {', '.join(_ROLES)}")
+    if message.get("tool_calls") and not message["content"]:
+        return dict(message)  # a call instead of words
     return {**message, "content": _text(message["content"], f"a message in column {column}")}
 
 
@@ -196,11 +196,13 @@ def encode(records: Sequence[Record], setup: Setup) -> Iterator[list[Feature]]:
             )
         texts = [record["prompt"] for record in records]
         encoded = tokenizer(texts, split_special_tokens=options.split_special_tokens)["input_ids"]
+        bos = tokenizer.bos_token_id  # a prompt that was written with its <s> gets no second one
+        encoded = [ids[1:] if bos is not None and ids[:2] == [bos, bos] else ids for ids in encoded]
     for ids in encoded:
         if not ids:
             raise DataError("the prompt has no tokens")
         new_text = chat or setup.config.is_encoder_decoder
-        yield [Feature({"input_ids": np.asarray(ids, dtype=np.int32)}, {}, Prompt(len(ids), 0, _tail(ids, new_text)))]
+        yield [Feature({"input_ids": np.asarray(ids, dtype=np.int32)}, {}, Prompt(0, _tail(ids, new_text)))]
 
 
 def _tail(ids: Sequence[int], new_text: bool) -> tuple[int, ...]:
@@ -223,10 +225,12 @@ def _render(tokenizer: Any, messages: list[dict[str, Any]], split: bool) -> tupl
         hidden.append(found[0])
         return _SENTINEL.format(len(hidden) - 1)
 
-    added = sorted((token for token in tokenizer.get_added_vocab() if token.strip()), key=len, reverse=True)
-    if split and added:
-        pattern = re.compile("|".join(re.escape(token) for token in added))
-        messages = [{**message, "content": pattern.sub(hide, message["content"])} for message in messages]
+    # Only special ones: templates look for others, such as </think>, in what was said before.
+    flagged = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    special = sorted((flagged | set(tokenizer.all_special_tokens)) - {""}, key=len, reverse=True)
+    if split:
+        pattern = re.compile("|".join([*map(re.escape, special), f"[{_SENTINEL.format('')}]"]))
+        messages = [{**message, "content": pattern.sub(hide, message["content"] or "")} for message in messages]
     try:
         return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False), hidden
     except Exception as error:  # templates are programs: jinja's errors, and whatever they raise themselves
