@@ -277,3 +277,17 @@ def test_a_live_line_is_taken_away_before_anything_else_is_written(clock, capfd)
         assert console._live is None
         capfd.readouterr()
     assert stopped == [("", "")] * 3
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.29, 0.301])
+def test_a_resumed_job_that_has_hardly_begun_promises_nothing(off_terminal, fraction):
+    event = working(fraction=fraction, seconds=10)._replace(fraction_before=0.3)
+    text = described(off_terminal, event)
+    assert "left" not in text
+    assert text.startswith(f"{fraction:4.0%}")
+
+
+def test_no_progress_is_above_the_whole_and_the_whole_has_nothing_left(off_terminal):
+    for event in (Downloading("acme/tiny", 2_690_000, 2_600_000), working(fraction=1.02)):
+        assert described(off_terminal, event).startswith("100%")
+        assert "left" not in described(off_terminal, event)

@@ -103,7 +103,7 @@ class Console:
         self._err(shown + f"\n{indent}".join(lines))
 
     def _colour(self) -> bool:
-        return self._talk_terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        return self._talk_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def _err(self, text: str) -> None:
         self._drop_live()
@@ -136,19 +136,19 @@ class Console:
 
     def _describe(self, event: Downloading | Working, now: float) -> str:
         if isinstance(event, Downloading):
-            share = event.done_bytes / max(event.total_bytes, 1)
+            share = min(event.done_bytes / max(event.total_bytes, 1), 1.0)
             seconds = max(now - self._began, 1e-9)
-            left = f" · {_left(seconds * (1 - share) / share)}" if share > 0 else ""
             sizes = f"{_size(event.done_bytes, event.total_bytes)} of {_size(event.total_bytes)}"
             speed = f"{_size(int(event.done_bytes / seconds))}/s"
+            left = f" · {_left(seconds * (1 - share) / share)}" if 0 < share < 1 else ""
             return self._glyphs(f"{share:4.0%}  {_blocks(share)}  {sizes} · {speed}{left}")
         rate = f"{event.tokens / max(event.seconds, 1e-9):,.0f} tokens/s"
         if not event.fraction:
             return self._glyphs(f"{event.records:,} records · {rate}")
-        left = _left(event.seconds * (1 - event.fraction) / max(event.fraction - event.fraction_before, 1e-9))
-        return self._glyphs(
-            f"{event.fraction:4.0%}  {_blocks(event.fraction)}  {event.records:,} records · {rate} · {left}"
-        )
+        share = min(event.fraction, 1.0)
+        gained = share - event.fraction_before  # in this run; a hair of it tells nothing
+        left = f" · {_left(event.seconds * (1 - share) / gained)}" if gained > 0.005 and share < 1 else ""
+        return self._glyphs(f"{share:4.0%}  {_blocks(share)}  {event.records:,} records · {rate}{left}")
 
     def _glyphs(self, text: str) -> str:
         if "utf" in (sys.stderr.encoding or "").lower():

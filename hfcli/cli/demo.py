@@ -28,7 +28,7 @@ def demo() -> None:
     commands = {command.__name__: command for command in COMMANDS}
     recipe = recipes.load(recipes.folder() / "demo.yaml", commands)
     console, started = Console(), time.monotonic()
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     for step in recipe.steps:
         arguments = positional(commands[step.command])

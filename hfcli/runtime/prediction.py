@@ -135,6 +135,8 @@ class Generator:
             # A chunk may take a minute: the share of its tokens counts as a share of its records.
             begun = progress.chunk_rows * min(progress.chunk_tokens / max(progress.chunk_most_tokens, 1), 1.0)
             share = fraction(done + progress.finished + begun)
+            if share is not None:  # an estimate by size: shorter records later on must not turn the bar back
+                share = progress.share = max(share, progress.share)
             tell(Working(progress.finished, progress.tokens, share, time.monotonic() - started, before))
 
         for chunk in chunks(rows, size, size - done % size, None if patient else SILENCE_SECONDS):
@@ -230,6 +232,7 @@ class Generator:
 
 @dataclass
 class _Progress:
+    share: float = 0.0
     finished: int = 0
     tokens: int = 0
     chunk_rows: int = 0
