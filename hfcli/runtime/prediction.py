@@ -202,8 +202,8 @@ class Generator:
         made: dict[int, list[list[int]]],
         errors: dict[int, HfcliError],
     ) -> None:
-        """Fill in what a batch gives. Out of memory halves it, and those after it; but for rounding, no text depends
-        on the batch it was made in."""
+        """Fill in what a batch gives. Out of memory halves it, and those of later chunks; but for rounding, no text
+        depends on the batch it was made in."""
         own, own_keys = [features[i] for i in batch], [keys[i] for i in batch]
         try:
             made.update(zip(batch, generation.generate(self.loaded, own, own_keys, self.decoding, tick), strict=True))
