@@ -28,6 +28,7 @@ BUILTIN = Path(__file__).parent.parent / "builtin"
 Kind = Literal["model", "adapter"]
 _SMALL_FILES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 _NOT_NEEDED = ("trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "model_index.json")
+_CHUNK_BYTES = 256 * 1024
 _OURS = ".hfcli"  # beside a repository's snapshots: what the Hub told about it, for when it cannot be asked
 
 
@@ -243,6 +244,8 @@ def _bring(
     shown = f"{repo}, the default model" if repo == DEFAULT_MODEL else repo
     if total:
         _check_disk(repo, total)
+    # With huggingface_hub's 10 MB a bar stands still on a slow line, and so much is lost when a connection breaks.
+    constants.DOWNLOAD_CHUNK_SIZE = _CHUNK_BYTES
     before = 0
     for name in sorted(names, key=lambda name: (name == "config.json", sizes[name] or 0)):
         bar = _bar(lambda done, before=before: tell(Downloading(shown, min(before + done, total), total)))
