@@ -109,7 +109,7 @@ def next_scores(loaded: Loaded, features: Sequence[Feature]) -> torch.Tensor:
     settings = transformers.GenerationConfig(
         max_new_tokens=2, do_sample=False, pad_token_id=0, output_logits=True, return_dict_in_generate=True
     )
-    with torch.inference_mode(), _settings(loaded.model, settings):
+    with torch.inference_mode(), _settings(loaded.model, settings), _explained(loaded):
         return torch.stack(loaded.model.generate(**batch, generation_config=settings).logits, 1).float()
 
 

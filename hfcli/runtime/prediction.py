@@ -155,15 +155,14 @@ class Generator:
         self, chunk: Sequence[Row], tick: Callable[[int], None], tell: Tell
     ) -> tuple[list[Finished], HfcliError | None]:
         """The chunk's records finished, up to the first that fails, and that failure."""
-        features: dict[int, Feature] = {}
-        keys: dict[int, list[bytes]] = {}
-        errors: dict[int, HfcliError] = {}
+        known = _Chunk()
+        features, errors = known.features, known.errors
         for i, row in enumerate(chunk):
             try:
                 if row.record is None:
                     raise row.error or DataError("unreadable")
                 features[i] = self.encode(row.record)
-                keys[i] = self.keys(row.record, features[i])
+                known.keys[i] = self.keys(row.record, features[i])
             except HfcliError as error:
                 errors[i] = error
                 if not self._goes_on(error):
@@ -172,14 +171,13 @@ class Generator:
             self.together = together(self.loaded)
             if self.together != "any":
                 tell(Note(f"this kind of model mixes up the texts of a batch; {self.together} is right, and slower"))
-        made: dict[int, list[list[int]]] = {}
         for batch in self._batches(features):
-            self._generate(batch, features, keys, tick, tell, made, errors)
+            self._generate(batch, known, tick, tell)
         ends = min((i for i, error in errors.items() if not self._goes_on(error)), default=len(chunk))
         finished = [
             Finished(chunk[i].record, [], _located(errors[i], chunk[i]))
             if i in errors
-            else self._finished(chunk[i].record or {}, features[i], made[i])
+            else self._finished(chunk[i].record or {}, features[i], known.made[i])
             for i in range(ends)
         ]
         return finished, _located(errors[ends], chunk[ends]) if ends in errors else None
@@ -192,34 +190,26 @@ class Generator:
         budget = budget_tokens(self.loaded)
         return batches(features, self.decoding, self.loaded, self.max_rows, budget, self.together or "any")
 
-    def _generate(
-        self,
-        batch: list[int],
-        features: Mapping[int, Feature],
-        keys: Mapping[int, list[bytes]],
-        tick: Callable[[int], None],
-        tell: Tell,
-        made: dict[int, list[list[int]]],
-        errors: dict[int, HfcliError],
-    ) -> None:
+    def _generate(self, batch: list[int], known: "_Chunk", tick: Callable[[int], None], tell: Tell) -> None:
         """Fill in what a batch gives. Out of memory halves it, and those of later chunks; but for rounding, no text
         depends on the batch it was made in."""
-        own, own_keys = [features[i] for i in batch], [keys[i] for i in batch]
+        own, own_keys = [known.features[i] for i in batch], [known.keys[i] for i in batch]
         try:
-            made.update(zip(batch, generation.generate(self.loaded, own, own_keys, self.decoding, tick), strict=True))
+            made = generation.generate(self.loaded, own, own_keys, self.decoding, tick)
+            known.made.update(zip(batch, made, strict=True))
             return
         except RuntimeError as error:
             if not environment.out_of_memory(error):
                 raise
         environment.empty_cache()
         if len(batch) == 1:
-            errors[batch[0]] = generation.too_large(own[0])
+            known.errors[batch[0]] = generation.too_large(own[0])
             return
         half = len(batch) // 2
         self.max_rows = min(self.max_rows, (len(batch) - half) * self.decoding.copies)
         tell(Note(f"out of memory at {len(batch)} prompts at once; now {len(batch) - half} at most"))
         for part in (batch[:half], batch[half:]):
-            self._generate(part, features, keys, tick, tell, made, errors)
+            self._generate(part, known, tick, tell)
 
     def _finished(self, record: Mapping[str, Any], feature: Feature, samples: Sequence[list[int]]) -> Finished:
         ends, stop = self.decoding.end_token_ids, self.decoding.stop
@@ -228,6 +218,16 @@ class Generator:
             for ids in samples
         ]
         return Finished(record, answers, None, feature.notes.cut_tokens)
+
+
+@dataclass
+class _Chunk:
+    """What is known of a chunk's records, by their place in it: new token ids are a list for each sample."""
+
+    features: dict[int, Feature] = field(default_factory=dict)
+    keys: dict[int, list[bytes]] = field(default_factory=dict)
+    made: dict[int, list[list[int]]] = field(default_factory=dict)
+    errors: dict[int, HfcliError] = field(default_factory=dict)
 
 
 @dataclass
