@@ -2,6 +2,7 @@
 
     name: demo
     about: what it shows
+    expects: {accuracy: 0.913, takes: 9 min}   # scores that the steps should reach, and what it takes
     steps:
       - about: one prompt                # printed before the step
         generate: {prompt: Once upon a time, model: builtin/story}
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 from hfcli.errors import DataError, did_you_mean
 
-_KEYS = ("name", "about", "steps")
+_KEYS = ("name", "about", "expects", "steps")
 _STEP_KEYS = ("about", "stdin")
 
 
@@ -57,11 +58,12 @@ class Step(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """A named list of steps."""
+    """A named list of steps, and what they should reach."""
 
     name: str
     about: str
     steps: list[Step]
+    expects: dict[str, Any]
 
 
 def folder() -> Path:
@@ -91,7 +93,10 @@ def load(path: Path, commands: Collection[str]) -> Recipe:
     for key in content:
         _known(str(key), _KEYS, path.name)
     steps = [_step(step, f"{path.name}, step {number}", commands) for number, step in enumerate(content["steps"], 1)]
-    return Recipe(str(content.get("name", path.stem)), str(content.get("about", "")), steps)
+    expects = content.get("expects") or {}
+    if not isinstance(expects, dict):
+        raise DataError(f"{path.name}: expects is a mapping of scores to numbers")
+    return Recipe(str(content.get("name", path.stem)), str(content.get("about", "")), steps, expects)
 
 
 def _step(content: Any, where: str, commands: Collection[str]) -> Step:

@@ -1,7 +1,8 @@
-"""A Hub on loopback: folders as model repositories, with the faults that networks have."""
+"""A Hub on loopback: folders as repositories of models and data sets, with the faults that networks have."""
 
 import hashlib
 import json
+import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 
 class FakeHub:
-    """Serves ROOT/owner/name as repositories.
+    """Serves ROOT/owner/name as models and ROOT-datasets/owner/name as data sets.
 
     Attributes:
         address: What HF_ENDPOINT is set to.
@@ -34,7 +35,9 @@ class FakeHub:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.root.mkdir(parents=True)
+        self.data_root = root.with_name(root.name + "-datasets")
+        for folder in (self.root, self.data_root):
+            folder.mkdir(parents=True)
         self.reset()
         hub = self
 
@@ -63,9 +66,9 @@ class FakeHub:
         self.requests: list[str] = []
         self.sent_bytes = 0
 
-    def add(self, name: str, folder: Path) -> str:
-        """Publish a folder under a name; returns its commit."""
-        target = self.root / name
+    def add(self, name: str, folder: Path, data: bool = False) -> str:
+        """Publish a folder under a name, as a model or a data set; returns its commit."""
+        target = (self.data_root if data else self.root) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             target.symlink_to(folder, target_is_directory=True)
@@ -94,21 +97,24 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path.strip("/")
         asked = self.headers.get("Range")
         hub.requests.append(f"{self.command} /{unquote(path)}" + (f" {asked}" if asked else ""))
-        api = path.startswith("api/models")
+        kind = re.match(r"(api/)?datasets(?=/|$)", path)
+        api = path.startswith("api/")
+        prefix = kind[0] if kind else "api/models" if api else ""
+        root = hub.data_root if kind else hub.root
         time.sleep(hub.slow_seconds + (0 if api else hub.slow_files))
         if hub.html:
             return self.answer(200, b"<html>please log in</html>")
         if self.refused(api):
             return None
-        if api and path == "api/models":
-            return self.answer(200, [{"id": name} for name in self.names()])
-        parts = [unquote(part) for part in path.removeprefix("api/models/").split("/")]
+        if api and path == prefix:
+            return self.answer(200, [{"id": name} for name in self.names(root)])
+        parts = [unquote(part) for part in path.removeprefix(prefix).strip("/").split("/")]
         if parts[0] in hub.aliases:
-            target = "/".join([*(["api/models"] if api else []), hub.aliases[parts[0]], *parts[1:]])
+            target = "/".join([*([prefix] if prefix else []), hub.aliases[parts[0]], *parts[1:]])
             return self.answer(307, b"", {"Location": f"/{target}"})
         name, rest = "/".join(parts[:2]), parts[2:]
-        folder = hub.root / name
-        if name not in self.names():
+        folder = root / name
+        if name not in self.names(root):
             return self.answer(404, {}, {"X-Error-Code": "RepoNotFound"})
         if not api and name in hub.gated:
             return self.answer(403, {}, {"X-Error-Code": "GatedRepo"})
@@ -133,8 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(status, {"error": "as told"}, hub.headers)
         return True
 
-    def names(self) -> list[str]:
-        return [f"{path.parent.name}/{path.name}" for path in self.hub.root.glob("*/*")]
+    def names(self, root: Path) -> list[str]:
+        return [f"{path.parent.name}/{path.name}" for path in root.glob("*/*")]
 
     def repository(self, name: str, folder: Path) -> None:
         files = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in self.hub.files(folder)]

@@ -70,5 +70,26 @@ def test_unknown_names_list_what_there_is(hfcli):
     assert result.code == 5
     assert (
         result.err
-        == "error: no embedded model builtin/storry; there is builtin/story\nhint:  did you mean builtin/story?\n"
+        == "error: no embedded model builtin/storry; there is builtin/reviews, builtin/story\nhint:  did you mean builtin/story?\n"
     )
+
+
+def test_reviews_tells_praise_from_blame(hfcli):
+    texts = {
+        "A quiet, lovely film.": "pos",
+        "Two hours gone.": "neg",
+        "I loved every minute of it.": "pos",
+        "The food was cold and the staff were rude.": "neg",
+        "Not good at all.": "neg",
+        "Not bad at all.": "pos",
+    }
+    found = hfcli("classify", "-m", "builtin/reviews", *texts).records
+    assert [record["label"] for record in found] == list(texts.values())
+
+
+def test_reviews_reads_long_texts_whole(hfcli):
+    """Its own settings say so: the praise stands behind what a cut would keep."""
+    text = "We arrived on a Monday. " * 120 + "I loved every minute of it, a wonderful, lovely, perfect stay. " * 25
+    result = hfcli("classify", "-m", "builtin/reviews", text)
+    assert result.records[0]["label"] == "pos"
+    assert "1 longer than 512 tokens (windows, pooled)" in result.err

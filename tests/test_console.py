@@ -1,13 +1,15 @@
 """What is said while one waits, when, and how it looks where the terminal can do less."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
 
+from hfcli.cli import _format
 from hfcli.cli import console as module
 from hfcli.cli.console import Console
 from hfcli.errors import HfcliError
-from hfcli.events import Downloading, Note, Working
+from hfcli.events import Downloading, Note, Progress, Stopping, Working
 
 ESCAPE = "\x1b"
 
@@ -29,10 +31,11 @@ def off_terminal(clock):
 @pytest.fixture
 def on_terminal(clock, monkeypatch):
     """A console that takes standard error for a terminal; `shown` has its live lines and when they came."""
+    monkeypatch.setenv("TERM", "xterm")
     console = Console()
     console._talk_terminal = True
     console.shown = []
-    monkeypatch.setattr(console, "_show_live", lambda text: console.shown.append((clock.now, text)))
+    monkeypatch.setattr(console, "live", lambda lines: console.shown.append((clock.now, *lines)))
     return console
 
 
@@ -146,7 +149,7 @@ def test_work_that_has_just_begun_has_a_speed(off_terminal):
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999, 1.0])
 def test_a_bar_is_as_wide_at_any_share_and_grows(share):
-    bar = module._blocks(share)
+    bar = _format.blocks(share)
     assert len(bar) == 24
     assert bar.rstrip().count("█") == int(round(share * 24 * 8) / 8)
     assert (bar.strip() == "") == (share == 0)
@@ -157,26 +160,19 @@ def test_a_bar_is_as_wide_at_any_share_and_grows(share):
     [(0, "~1 s left"), (89, "~89 s left"), (90, "~2 min left"), (5399, "~90 min left"), (7200, "~2.0 h left")],
 )
 def test_the_time_left_is_in_the_unit_one_thinks_in(seconds, words):
-    assert module._left(seconds) == words
+    assert _format.left(seconds) == words
 
 
 # Where less can be shown
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", None])
-def test_glyphs_are_replaced_where_standard_error_is_not_utf8(off_terminal, monkeypatch, encoding):
+@pytest.mark.parametrize("where", ["off_terminal", "live"])
+def test_glyphs_are_replaced_where_standard_error_is_not_utf8(where, request, monkeypatch, capfd, encoding):
+    console = request.getfixturevalue(where)
     monkeypatch.setattr(module, "sys", SimpleNamespace(stderr=SimpleNamespace(encoding=encoding)))
-    for event in (working(fraction=0.3), working(fraction=None), Downloading("acme/tiny", 1_000_000, 3_000_000)):
-        text = described(off_terminal, event)
-        assert text.isascii()
-        assert (" - " in text) == (" · " in described_as_utf8(event))
-    assert described(off_terminal, working(fraction=0.25)).startswith(f" 25%  {'#' * 6}   ")
-
-
-def described_as_utf8(event):
-    console = Console.__new__(Console)
-    console._glyphs = lambda text: text
-    return described(console, event)
+    console.show([f"{_format.blocks(0.23, 10)} · loss ▁▂▃▄▅▆▇ ± 1"])
+    assert capfd.readouterr().err.rstrip() == "###        - loss _.:-=+* +/- 1"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +189,7 @@ def test_colour_is_for_terminals_that_want_it(on_terminal, monkeypatch, capfd, e
     on_terminal.note("something")
     text = capfd.readouterr().err
     assert (ESCAPE in text) == coloured
-    plain = module.re.sub(r"\x1b\[[0-9;]*m", "", text)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert plain == "error: it broke\nhint:  mend it\nnote: something\n"
 
 
@@ -236,11 +232,14 @@ def test_quiet_is_errors_and_data_only(clock, capfd):
     console = Console(quiet=True)
     console.note("a note")
     console.line("a line")
+    console.hint("a hint")
+    console.tell(Stopping(0))
     console.tell(Note("another"))
     for seconds in (0, 40, 80):
         clock.now = 1000.0 + seconds
         console.tell(Downloading("acme/tiny", 1, 2))
         console.tell(working())
+        console.tell(Progress("encoding", 1, 2))
     console.data("data\n")
     console.error(HfcliError("it broke", "mend it"))
     assert capfd.readouterr() == ("data\n", "error: it broke\nhint:  mend it\n")
@@ -268,15 +267,92 @@ def test_data_is_utf8_whatever_the_locale_and_talk_never_fails(off_terminal, mon
     assert err == "note: žluťoučký \\ud83d\n".encode()
 
 
-def test_a_live_line_is_taken_away_before_anything_else_is_written(clock, capfd):
+@pytest.fixture
+def live(clock, monkeypatch):
+    """A console that takes standard error for a terminal of 80 columns."""
+    monkeypatch.setenv("TERM", "xterm")
     console = Console()
-    stopped = []
-    for action in (lambda: console.data("x\n"), lambda: console.line("x"), console.close):
-        console._live = SimpleNamespace(stop=lambda: stopped.append(capfd.readouterr()))
+    console._talk_terminal = True
+    return console
+
+
+CLEARED = f"\r{ESCAPE}[2K"
+UP = f"{ESCAPE}[A{ESCAPE}[2K"
+
+
+def test_live_lines_are_taken_away_before_anything_else_is_written(live, capfd):
+    for action, said in (
+        (lambda: live.data("x\n"), ""),
+        (lambda: live.line("x"), "x\n"),
+        (live.close, ""),
+        (live.begin, ""),
+        (lambda: live.live(["c"]), "c"),
+    ):
+        live.live(["a", "", "b"])
+        assert capfd.readouterr().err == "a\n\nb"
         action()
-        assert console._live is None
+        assert capfd.readouterr().err == CLEARED + UP * 2 + said
+        live.close()
         capfd.readouterr()
-    assert stopped == [("", "")] * 3
+
+
+def test_live_lines_fit_the_terminal_also_after_it_became_smaller(live, monkeypatch, capfd):
+    live.live(["x" * 100, "y" * 79])
+    assert capfd.readouterr().err == f"{'x' * 79}\n{'y' * 79}"
+    monkeypatch.setattr(live, "_screen", lambda: (30, 3))  # both take three rows now
+    live.live(["1" * 40, "2", "3"])
+    assert capfd.readouterr().err == CLEARED + UP * 5 + "2\n3"
+
+
+def test_live_lines_stay_in_view_until_the_wait_is_over(live, clock, capfd):
+    live.begin()
+    assert not live.due()
+    clock.now += 2
+    assert live.due()
+    live.live(["x"])
+    live.tell(Progress("measuring", 0, 10))  # another wait, but the lines are there already
+    clock.now += 0.25
+    live.tell(Progress("measuring", 5, 10))
+    assert "measuring 5 of 10 records" in capfd.readouterr().err
+
+
+def test_a_dumb_terminal_has_no_live_lines(live, clock, monkeypatch, capfd):
+    monkeypatch.setenv("TERM", "dumb")
+    clock.now += 3
+    live.tell(working())
+    assert capfd.readouterr().err == ""
+    clock.now += 27
+    live.tell(working())
+    assert capfd.readouterr().err.endswith("left\n")
+
+
+def test_progress_tells_share_what_and_the_time_that_is_left(off_terminal, clock):
+    text = described(off_terminal, Progress("encoding", 12_000, 24_000), 10)
+    assert text == f" 50%  {'█' * 12}{' ' * 12}  encoding 12,000 of 24,000 records · ~10 s left"
+    assert "left" not in described(off_terminal, Progress("encoding", 0, 24_000), 10)
+    assert described(off_terminal, Progress("encoding", 0, 0), 10).endswith("encoding 0 of 0 records")
+
+
+@pytest.mark.parametrize("again", [Progress("encoding", 1, 10), Progress("measuring", 9, 10)])
+def test_another_progress_is_another_wait(on_terminal, clock, again):
+    on_terminal.tell(Progress("encoding", 8, 10))
+    clock.now += 1.5
+    on_terminal.tell(again)
+    clock.now += 1.5
+    on_terminal.tell(again)
+    assert on_terminal.shown == []
+    clock.now += 0.5
+    on_terminal.tell(again)
+    assert len(on_terminal.shown) == 1
+
+
+def test_stopping_is_said_once_and_tells_what_a_second_control_c_leaves(off_terminal, capfd):
+    for step in (1408, 1408, 0):
+        off_terminal.tell(Stopping(step))
+    assert capfd.readouterr().err.splitlines() == [
+        "stopping after this step (Ctrl-C again: stop now, keep the save of step 1,408)",
+        "stopping after this step (Ctrl-C again: stop now, nothing is saved yet)",
+    ]
 
 
 @pytest.mark.parametrize("fraction", [0.3, 0.29, 0.301])

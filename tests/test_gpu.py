@@ -123,3 +123,18 @@ def test_a_batch_beyond_the_memory_is_halved(hfcli, models, monkeypatch):
     assert len(result.lines) == 4
     assert sizes == [4, 2, 2]
     assert "out of memory at 4 prompts at once" in result.err
+
+
+def test_finetuning_in_bfloat16_learns_and_resumes(hfcli, models, tmp_path, monkeypatch):
+    from tests.test_finetune import films, metrics, write
+
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "films.csv", films(320))
+    line = ("finetune", models.classifier(), "--dataset", "films.csv", "--device", "cuda", "--dtype", "bfloat16")
+    line += ("--learning-rate", "3e-3", "--batch-size", "16", "--epochs", "3", "-o", "out")
+    result = hfcli(*line)
+    assert result.code == 0, result.err
+    assert "cuda:0" in result.err
+    assert metrics(tmp_path / "out")["scores"]["accuracy"]["value"] > 0.9
+    labels = [record["label"] for record in hfcli("classify", "-m", "out", "a good film", "an awful film").records]
+    assert labels == ["yes", "no"]

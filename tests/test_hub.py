@@ -193,7 +193,7 @@ def test_a_snapshot_of_another_program_is_used(generate, hub, repo, cache):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """A download goes on from the last whole chunk; these models are smaller than one."""
-    monkeypatch.setattr("hfcli.runtime.hub._CHUNK_BYTES", 10_000)
+    monkeypatch.setattr("hfcli.runtime.hub_files.CHUNK_BYTES", 10_000)
 
 
 def test_a_dropped_connection_goes_on_where_it_broke(generate, hub, repo, small_chunks):
@@ -212,7 +212,7 @@ def test_without_ranges_a_dropped_file_is_fetched_again(generate, hub, repo):
 
 
 def test_files_that_came_before_it_broke_off_are_kept(generate, hub, repo, monkeypatch):
-    monkeypatch.setattr("hfcli.runtime.hub._CHUNK_BYTES", 10_000_000)  # it never brings a whole one
+    monkeypatch.setattr("hfcli.runtime.hub_files.CHUNK_BYTES", 10_000_000)  # it never brings a whole one
     hub.drop_after, hub.drops = weights(repo) - 1000, 99
     hub.ranges = False  # so that it never gets further
     assert_refused(

@@ -68,6 +68,7 @@ def test_wheel_contents(dist: Path) -> None:
     assert "hfcli = hfcli.__main__:run" in entry_points
     assert f"hfcli-{__version__}.dist-info/licenses/LICENSE" in names
     assert "hfcli/builtin/story/model.safetensors" in names
+    assert "hfcli/builtin/reviews/hfcli_settings.json" in names
     assert {f"hfcli/_recipes/{path.name}" for path in (ROOT / "recipes").glob("*.yaml")} <= names
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "hfcli").rglob("*.py")} <= names
     assert {name.split("/")[0] for name in names} == {"hfcli", f"hfcli-{__version__}.dist-info"}

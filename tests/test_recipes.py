@@ -57,5 +57,5 @@ def test_demo_shows_every_command_and_works_offline(shell):
     assert done.returncode == 0, done.stderr
     for name in NAMES:
         assert f"hfcli {name}" in done.stdout or name == "demo"
-    assert "without internet" in done.stdout.splitlines()[-2]
+    assert "without internet" in done.stdout.splitlines()[-3]
     assert "fail" not in done.stdout

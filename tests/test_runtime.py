@@ -10,7 +10,8 @@ import torch
 
 from hfcli.errors import DataError, DeviceError, UsageError
 from hfcli.records import Row
-from hfcli.runtime import environment, loading, prediction
+from hfcli.runtime import chunking, environment, loading, prediction
+from hfcli.runtime.chunking import SILENCE_SECONDS, ByNumber
 from hfcli.runtime.padding import pad, pad_id
 from hfcli.runtime.sampling import uniform
 from hfcli.tasks.base import Feature
@@ -96,7 +97,7 @@ def test_rows_come_at_once_when_the_input_is_slow():
             answered.clear()
 
     sizes = []
-    for chunk in prediction.chunks(slow(), 100, 100, prediction.SILENCE_SECONDS):
+    for chunk in chunking.chunks(slow(), ByNumber(100, 100), SILENCE_SECONDS):
         sizes.append(len(chunk))
         answered.set()
     assert sizes == [1, 1, 1]
@@ -104,7 +105,7 @@ def test_rows_come_at_once_when_the_input_is_slow():
 
 def test_rows_come_in_chunks_when_the_input_is_fast():
     rows = [Row({"prompt": str(i)}, str(i)) for i in range(250)]
-    chunks = list(prediction.chunks(iter(rows), 100, 60, None))
+    chunks = list(chunking.chunks(iter(rows), ByNumber(100, 60), None))
     assert [row for chunk in chunks for row in chunk] == rows
     assert [len(chunk) for chunk in chunks] == [60, 100, 90]
 
@@ -114,7 +115,7 @@ def test_an_error_comes_after_the_rows_before_it():
         yield Row({"prompt": "a"}, "1")
         raise DataError("line 2 is bad")
 
-    chunks = prediction.chunks(broken(), 100, 100, prediction.SILENCE_SECONDS)
+    chunks = chunking.chunks(broken(), ByNumber(100, 100), SILENCE_SECONDS)
     assert len(next(chunks)) == 1
     with pytest.raises(DataError, match="line 2"):
         next(chunks)
@@ -130,7 +131,7 @@ def test_reading_ahead_is_bounded():
             read += 1
             yield Row({"prompt": "a"}, str(i))
 
-    chunks = prediction.chunks(rows(), 10, 10, prediction.SILENCE_SECONDS)
+    chunks = chunking.chunks(rows(), ByNumber(10, 10), SILENCE_SECONDS)
     next(chunks)
     time.sleep(0.3)
     assert read < 100

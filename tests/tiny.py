@@ -11,6 +11,12 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+BERT_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+GOOD, BAD = ("good", "lovely", "fine"), ("bad", "awful", "dull")
+FILLER = tuple("a quiet the film was it story and in two hours gone actor scene".split())
+WORDS = f"{' '.join((*GOOD, *BAD, *FILLER))} this example is about sports politics music . , This"
+NLI = ("ENTAILMENT", "neutral", "contradiction")
+EMOTIONS = ("joy", "anger", "fear", "surprise")
 
 
 class Models:
@@ -38,6 +44,29 @@ class Models:
     def bert(self) -> Path:
         """A classifier: it cannot generate."""
         return self._make("bert", self._bert)
+
+    def classifier(self) -> Path:
+        """A BERT that was trained to tell good films from bad ones (`pos`, `neg`) by one word; takes 64 tokens."""
+        return self._make("classifier", self._classifier)
+
+    def nli(self) -> Path:
+        """Random weights that differ a lot between texts, and the labels of natural language inference."""
+        return self._make("nli", lambda folder: self._head(folder, "bert", NLI))
+
+    def several(self) -> Path:
+        """The same, for several labels at once."""
+        return self._make(
+            "several", lambda folder: self._head(folder, "bert", EMOTIONS, problem_type="multi_label_classification")
+        )
+
+    def number(self) -> Path:
+        """The same, with a number for an output."""
+        return self._make("number", lambda folder: self._head(folder, "bert", ("LABEL_0",), problem_type="regression"))
+
+    def head(self, kind: str, **special: Any) -> Path:
+        """A classifier of three labels on a body of that kind, without a pad token for decoders unless one is given."""
+        name = "-".join(["head", kind, *special]) + "".join(map(str, special.values())).strip("</>")
+        return self._make(name, lambda folder: self._head(folder, kind, ("a", "b", "c"), special=special))
 
     def _make(self, name: str, build: Any) -> Path:
         folder = self.root / name
@@ -100,6 +129,65 @@ class Models:
             pad_token_id=0, decoder_start_token_id=0,
         )  # fmt: skip
         T5ForConditionalGeneration(config).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    def _words(self, **special: Any) -> Any:
+        """A word is a token, as in a BERT; pairs have token types."""
+        from tokenizers import Tokenizer, models, pre_tokenizers, processors
+        from transformers import PreTrainedTokenizerFast
+
+        vocabulary = {word: i for i, word in enumerate([*BERT_TOKENS, *dict.fromkeys(WORDS.split())])}
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        ends = [("[SEP]", 3), ("[CLS]", 2)]
+        tokenizer.post_processor = processors.BertProcessing(*ends)
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]",
+            model_input_names=["input_ids", "token_type_ids", "attention_mask"], model_max_length=64, **special,
+        )  # fmt: skip
+
+    def _classifier(self, folder: Path) -> None:
+        import torch
+        from transformers import BertConfig, BertForSequenceClassification
+
+        tokenizer = self._words()
+        config = BertConfig(
+            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+            max_position_embeddings=64, id2label={0: "neg", 1: "pos"}, label2id={"neg": 0, "pos": 1},
+        )  # fmt: skip
+        model = BertForSequenceClassification(config)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+        filler = [tokenizer.convert_tokens_to_ids(word) for word in FILLER]
+        for _ in range(120):
+            ids = torch.tensor(filler)[torch.randint(len(filler), (32, int(torch.randint(3, 60, ()))))]
+            labels = torch.randint(2, (32,))
+            words = torch.tensor([tokenizer.convert_tokens_to_ids(list(words)) for words in (BAD, GOOD)])
+            ids[torch.arange(32), torch.randint(ids.shape[1], (32,))] = words[labels, torch.randint(3, (32,))]
+            rows = torch.cat([torch.full((32, 1), 2), ids, torch.full((32, 1), 3)], 1)
+            model(input_ids=rows, labels=labels).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    def _head(self, folder: Path, kind: str, labels: Any, special: Any = None, **entries: Any) -> None:
+        import transformers
+
+        decoder = kind in ("gpt2", "llama")
+        tokenizer = self._tokenizer(model_max_length=64, **special) if decoder else self._words(**(special or {}))
+        entries |= (
+            {"d_inner": 64, "d_head": 16}
+            if kind == "xlnet"
+            else {"intermediate_size": 64, "max_position_embeddings": 64}
+        )
+        config = transformers.AutoConfig.for_model(
+            kind, vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+            initializer_range=0.3, id2label=dict(enumerate(labels)),
+            label2id={label: i for i, label in enumerate(labels)}, **entries,
+        )  # fmt: skip
+        if decoder and "pad_token" not in (special or {}):
+            config.pad_token_id = None
+        transformers.AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
     def _bert(self, folder: Path) -> None:

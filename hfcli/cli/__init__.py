@@ -12,22 +12,25 @@ from typing import Annotated
 import typer
 
 from hfcli import __version__
+from hfcli.cli.classify import classify
 from hfcli.cli.config import config
 from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed_streams, unwritable
+from hfcli.cli.data import data
 from hfcli.cli.demo import demo
 from hfcli.cli.doctor import doctor
+from hfcli.cli.finetune import finetune
 from hfcli.cli.generate import generate
 from hfcli.errors import Exit, HfcliError, Terminated, UsageError, did_you_mean
 
 app = typer.Typer(
     name="hfcli",
-    help="Language models from the shell: text in, text out.",
+    help="Language models from the shell: generate, finetune, classify.",
     epilog="hfcli COMMAND --help tells more. Try it without internet: hfcli demo",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (generate, demo, doctor, config)
+COMMANDS = (generate, finetune, classify, data, demo, doctor, config)
 for command in COMMANDS:
     app.command(command.__name__)(command)
 

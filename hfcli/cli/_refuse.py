@@ -26,7 +26,7 @@ def refuse(
         UsageError: Says which flags, and what to leave out.
     """
     for options in (model, prompts, source, output):
-        _no_empty_text(options)
+        no_empty_text(options)
     decoding.check()
     output.check()
     if given and given[-1] == "-" and source.file is not None:
@@ -53,8 +53,12 @@ def refuse(
     return given if has_prompt else None
 
 
-def _no_empty_text(options: Any) -> None:
-    """An empty text is what an unset variable leaves behind: `-m "$MODEL"`."""
+def no_empty_text(options: Any) -> None:
+    """Refuse a flag with an empty text, which is what an unset variable leaves behind: `-m "$MODEL"`.
+
+    Raises:
+        UsageError: Says which.
+    """
     for field in dataclasses.fields(options):
         if getattr(options, field.name) == "":
             flag = "--" + field.name.replace("_", "-")

@@ -1,15 +1,28 @@
 """How the results of `hfcli generate` look, and what is said about them afterwards."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hfcli.cli.console import Console
 
 if TYPE_CHECKING:
+    from hfcli.runtime.chunking import Finished
     from hfcli.runtime.decoding import Decoding
-    from hfcli.runtime.prediction import Finished, Generator
+    from hfcli.runtime.prediction import Generator
 
 _OWN_COLUMNS = ("generated_text", "new_tokens", "finish_reason", "sequences", "decoding", "error")
+
+
+def own(console: Console, record: Mapping[str, Any] | None, ours: Collection[str]) -> dict[str, Any]:
+    """A record's own columns; those with a name of ours give way, which is said once."""
+    columns = dict(record or {})
+    moved = {name: f"input_{name}" for name in columns if name in ours}
+    for name in moved:
+        while moved[name] in columns:
+            moved[name] = f"input_{moved[name]}"
+    if moved:
+        console.note(f"the input's own {', '.join(moved)} moved to {', '.join(moved.values())}")
+    return {moved.get(name, name): value for name, value in columns.items()}
 
 
 class Results:
@@ -19,52 +32,51 @@ class Results:
         console: Says what there is to say.
         json: Lines of JSON instead of texts; may be set until the first line is made.
         print0: Raw texts, which a NUL byte will end.
+
+    Attributes:
+        raw: Texts keep their line breaks; there is one text only.
+        failed: Records that got an error in their place.
     """
 
     def __init__(self, console: Console, json: bool, print0: bool) -> None:
         self.console, self.json, self.print0 = console, json, print0
+        self.raw = False
         self.tokens = 0
         self.cut_answers = 0
         self.cut_prompts = 0
         self.failed = 0
 
-    def count(self, one: "Finished") -> None:
-        self.failed += one.error is not None
-        self.cut_prompts += one.cut_tokens > 0
+    def count(self, one: "Finished | None") -> None:
+        """Count one in; None failed in an earlier run."""
+        self.failed += one is None or one.error is not None
+        if one is None:
+            return
+        self.cut_prompts += one.over_tokens > 0
         self.cut_answers += sum(answer["finish_reason"] == "length" for answer in one.answers)
         self.tokens += sum(answer["new_tokens"] for answer in one.answers)
 
-    def lines(self, one: "Finished", decoding: "Decoding", raw: bool) -> Iterator[str]:
+    def lines(self, one: "Finished", decoding: "Decoding") -> Iterator[str]:
         """What stands for one record in the output, without the ends of the lines."""
         from hfcli.records import dumps
 
         if one.error is not None:
-            yield dumps({**self._own(one.record or {}), "error": one.error.message})
+            yield dumps({**own(self.console, one.record, _OWN_COLUMNS), "error": one.error.message})
         elif self.json:
             answers = one.answers[0] if len(one.answers) == 1 else {"sequences": one.answers}
-            yield dumps({**self._own(one.record or {}), **answers, "decoding": decoding.settings()})
+            yield dumps({**own(self.console, one.record, _OWN_COLUMNS), **answers, "decoding": decoding.settings()})
         else:
             for answer in one.answers:
                 text = answer["generated_text"]
                 if self.print0:
                     yield text.replace("\0", "\ufffd")  # a NUL of the model's would look like the end of its text
                 else:
-                    yield text if raw else text.replace("\r", "\\r").replace("\n", "\\n")
-
-    def _own(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """The record's own columns; those with a name of ours give way."""
-        moved = [name for name in record if name in _OWN_COLUMNS]
-        if moved:
-            self.console.note(
-                f"the input's own {', '.join(moved)} moved to {', '.join('input_' + name for name in moved)}"
-            )
-        return {f"input_{name}" if name in _OWN_COLUMNS else name: value for name, value in record.items()}
+                    yield text if self.raw else text.replace("\r", "\\r").replace("\n", "\\n")
 
     def announce(self, finished: "Finished", decoding: "Decoding", asked_tokens: int) -> None:
         """Say what happened to the one text: what was cut from its prompt, and whether it was cut itself."""
-        if finished.cut_tokens:
+        if finished.over_tokens:
             self.console.note(
-                f"the first {finished.cut_tokens:,} tokens of the prompt were dropped (--on-long truncate-left)"
+                f"the first {finished.over_tokens:,} tokens of the prompt were dropped (--on-long truncate-left)"
             )
         cut = [answer for answer in finished.answers if answer["finish_reason"] == "length"]
         if cut:

@@ -1,32 +1,30 @@
 """The only printer: standard output is data, standard error is talk.
 
-Data is written as UTF-8 bytes whatever the locale. Talk is `note:`, `error:` and `hint:` lines, and one live line,
-which appears after two seconds of waiting and on a terminal only; elsewhere there are sparse lines. Colour repeats what
-words say.
+Data is written as UTF-8 bytes whatever the locale. Talk is `note:`, `error:` and `hint:` lines, and a live region of at
+most four lines, which appears after two seconds of waiting and on a terminal only; elsewhere there are sparse lines.
+Colour repeats what words say.
 """
 
 import contextlib
 import errno
 import os
-import re
 import select
 import shutil
 import signal
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from hfcli.cli._format import ascii_glyphs, blocks, cells, left, size, visible
 from hfcli.errors import DataError, HfcliError
-from hfcli.events import Downloading, Event, Note, Working
+from hfcli.events import Downloading, Event, Note, Progress, Stopping, Working
 
 _PATIENCE_SECONDS = 1.0
 _LIVE_AFTER_SECONDS = 2.0
 _LIVE_EVERY_SECONDS = 0.25
 _LINE_EVERY_SECONDS = 30.0
 _COLOURS = {"error": "31;1", "hint": "36", "note": "33"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class ClosedOutput(Exception):
@@ -45,9 +43,10 @@ class Console:
         self.terminal = sys.stdout.isatty()
         self._talk_terminal = sys.stderr.isatty()
         self._said: set[str] = set()
-        self._live: Any = None
+        self._live: list[str] = []
         self._began = self._shown = time.monotonic()
         self._download = ""
+        self._progress: Progress | None = None
 
     # data
 
@@ -58,7 +57,7 @@ class Console:
             ClosedOutput: Nobody reads it any more.
             DataError: It cannot be written, for instance to a full disk.
         """
-        self.data_bytes((_visible(text) if self.terminal else text).encode("utf-8", "replace"))
+        self.data_bytes((visible(text) if self.terminal else text).encode("utf-8", "replace"))
 
     def data_bytes(self, data: bytes) -> None:
         self._drop_live()
@@ -77,23 +76,40 @@ class Console:
             self._said.add(text)
             self._talk("note", text)
 
-    def line(self, text: str) -> None:
-        """A line of talk without a status word, as it is."""
+    def line(self, text: str = "") -> None:
+        """A line of talk without a status word."""
         if not self.quiet:
-            self._err(text)
+            self._err(visible(text))
+
+    def hint(self, text: str) -> None:
+        """What to type next, though nothing is wrong."""
+        if not self.quiet:
+            self._talk("hint", text)
 
     def error(self, error: HfcliError) -> None:
         self._talk("error", error.message)
         if error.hint:
             self._talk("hint", error.hint)
 
+    def columns(self) -> int | None:
+        """How wide talk may be: the terminal's width, None where there is none and nothing is cut or wrapped."""
+        return self._screen()[0] if self._talk_terminal else None
+
+    def _screen(self) -> tuple[int, int]:
+        """Columns and lines of the terminal that talk goes to; standard output may be another one, or none."""
+        with contextlib.suppress(OSError):
+            found = os.get_terminal_size(2)
+            if found.columns and found.lines:
+                return found.columns, found.lines
+        return shutil.get_terminal_size()
+
     def _talk(self, word: str, text: str) -> None:
         label = f"{word}:".ljust(7) if word != "note" else "note: "
         shown = f"\x1b[{_COLOURS[word]}m{word}:\x1b[0m{label[len(word) + 1 :]}" if self._colour() else label
         indent = " " * len(label)
         lines = []
-        for given in _visible(text).split("\n"):
-            width = min(shutil.get_terminal_size().columns, 100) - len(label)
+        for given in visible(text).split("\n"):
+            width = min(self._screen()[0], 100) - len(label)
             wrap = self._talk_terminal and word != "hint"  # a hint is there to be pasted
             lines += (
                 textwrap.wrap(given, max(width, 40), break_long_words=False, break_on_hyphens=False)
@@ -106,76 +122,128 @@ class Console:
         return self._talk_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def _err(self, text: str) -> None:
-        self._drop_live()
-        with contextlib.suppress(OSError):  # talk that nobody can hear is no reason to stop
-            _write(2, (text + "\n").encode("utf-8", "backslashreplace"))
+        if "utf" not in (sys.stderr.encoding or "").lower():
+            text = ascii_glyphs(text)
+        with _signals_later(), contextlib.suppress(OSError):  # talk that nobody can hear is no reason to stop
+            _write(2, self._cleared() + (text + "\n").encode("utf-8", "backslashreplace"))
 
     # progress
 
     def tell(self, event: Event) -> None:
         """Show what a running job says; called often, so it looks at the clock first."""
-        if self.quiet:
-            return
         if isinstance(event, Note):
             return self.note(event.text)
-        now = time.monotonic()
+        if isinstance(event, Stopping):
+            return self._stopping(event)
         if isinstance(event, Downloading) and self._download != event.name:
-            self._download, self._began = event.name, now
-            self.line(f"downloading {event.name}, {_size(event.total_bytes)}, once")
-        if self._talk_terminal:
-            if now - self._began >= _LIVE_AFTER_SECONDS and now - self._shown >= _LIVE_EVERY_SECONDS:
-                self._shown = now
-                self._show_live(self._describe(event, now))
-        elif now - max(self._shown, self._began) >= _LINE_EVERY_SECONDS:
-            self._shown = now
-            self.line(self._describe(event, now))
+            self._download, self._began = event.name, time.monotonic()
+            self.line(f"downloading {event.name}, {size(event.total_bytes)}, once")
+        if isinstance(event, Progress):
+            before, self._progress = self._progress, event
+            if before is None or before.what != event.what or before.done > event.done:
+                self._began = time.monotonic()
+        if self.due():
+            self.show([self._describe(event, time.monotonic())])
 
     def begin(self) -> None:
-        """A new wait begins: the two seconds before a live line count from here."""
+        """A new wait begins: the two seconds before live lines count from here."""
+        self._drop_live()
         self._began = self._shown = time.monotonic()
 
-    def _describe(self, event: Downloading | Working, now: float) -> str:
-        if isinstance(event, Downloading):
-            share = min(event.done_bytes / max(event.total_bytes, 1), 1.0)
-            seconds = max(now - self._began, 1e-9)
-            sizes = f"{_size(event.done_bytes, event.total_bytes)} of {_size(event.total_bytes)}"
-            speed = f"{_size(int(event.done_bytes / seconds))}/s"
-            left = f" · {_left(seconds * (1 - share) / share)}" if 0 < share < 1 else ""
-            return self._glyphs(f"{share:4.0%}  {_blocks(share)}  {sizes} · {speed}{left}")
-        rate = f"{event.tokens / max(event.seconds, 1e-9):,.0f} tokens/s"
-        if not event.fraction:
-            return self._glyphs(f"{event.records:,} records · {rate}")
-        share = min(event.fraction, 1.0)
-        gained = share - event.fraction_before  # in this run; a hair of it tells nothing
-        left = f" · {_left(event.seconds * (1 - share) / gained)}" if gained > 0.005 and share < 1 else ""
-        return self._glyphs(f"{share:4.0%}  {_blocks(share)}  {event.records:,} records · {rate}{left}")
+    @property
+    def lively(self) -> bool:
+        """Whether there can be live lines; elsewhere some lines of progress stay."""
+        return self._talk_terminal and os.environ.get("TERM") != "dumb"
 
-    def _glyphs(self, text: str) -> str:
-        if "utf" in (sys.stderr.encoding or "").lower():
-            return text
-        return re.sub("[▏▎▍▌▋▊▉█]", "#", text).replace("·", "-")
+    def due(self, early: bool = False) -> bool:
+        """Whether it is time to show progress.
 
-    def _show_live(self, text: str) -> None:
-        from rich.console import Console as RichConsole
-        from rich.live import Live
-        from rich.text import Text
+        Args:
+            early: A sign of life, shown at once where lines stay.
+        """
+        if self.quiet:
+            return False
+        now = time.monotonic()
+        if self.lively:
+            waited = bool(self._live) or now - self._began >= _LIVE_AFTER_SECONDS
+            due = waited and now - self._shown >= _LIVE_EVERY_SECONDS
+        else:
+            due = early or now - max(self._shown, self._began) >= _LINE_EVERY_SECONDS
+        if due:
+            self._shown = now
+        return due
 
-        if self._live is None:
-            console = RichConsole(stderr=True, highlight=False, emoji=False, markup=False)
-            self._live = Live(
-                console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
-        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+    def show(self, lines: Sequence[str]) -> None:
+        """Progress: live lines, or lines that stay where there can be none."""
+        if self.lively:
+            self.live(lines)
+        else:
+            for line in lines:
+                self.line(line)
+
+    def live(self, lines: Sequence[str]) -> None:
+        """Show these lines in place of the live ones before; what is printed afterwards scrolls above."""
+        columns, rows = self._screen()
+        shown = [line[: columns - 1] for line in lines[-max(rows - 1, 1) :]]
+        if "utf" not in (sys.stderr.encoding or "").lower():
+            shown = [ascii_glyphs(line)[: columns - 1] for line in shown]
+        with _signals_later(), contextlib.suppress(OSError):
+            _write(2, self._cleared() + "\n".join(shown).encode("utf-8", "backslashreplace"))
+            self._live = shown
+
+    def _cleared(self) -> bytes:
+        """What takes the live lines away; a terminal that has become narrower has wrapped them."""
+        if not self._live:
+            return b""
+        columns = self._screen()[0]
+        up = sum(max(-(-cells(line) // columns), 1) for line in self._live) - 1
+        self._live = []
+        return (
+            b"\r\x1b[2K" + b"\x1b[A\x1b[2K" * up
+        )  # not \x1b[J: tmux keeps what that clears from the top in its history
 
     def _drop_live(self) -> None:
-        if self._live is not None:
-            live, self._live = self._live, None
-            live.stop()
+        if self._live:
+            with _signals_later(), contextlib.suppress(OSError):
+                _write(2, self._cleared())
 
     def close(self) -> None:
-        """Take the live line away."""
+        """Take the live lines away."""
         self._drop_live()
+
+    def _stopping(self, event: Stopping) -> None:
+        kept = f"keep the save of step {event.saved_step:,}" if event.saved_step else "nothing is saved yet"
+        text = f"stopping after this step (Ctrl-C again: stop now, {kept})"
+        if text not in self._said:
+            self._said.add(text)
+            self.line(text)
+
+    def _describe(self, event: Downloading | Working | Progress, now: float) -> str:
+        if isinstance(event, Working):
+            return self._describe_work(event)
+        seconds = max(now - self._began, 1e-9)
+        if isinstance(event, Downloading):
+            done = min(event.done_bytes / max(event.total_bytes, 1), 1.0)
+            sizes = f"{size(event.done_bytes, event.total_bytes)} of {size(event.total_bytes)}"
+            told = f"{sizes} · {size(int(event.done_bytes / seconds))}/s"
+        else:
+            done = min(event.done / max(event.total, 1), 1.0)
+            told = f"{event.what} {event.done:,} of {event.total:,} records"
+        rest = f" · {left(seconds * (1 - done) / done)}" if 0 < done < 1 else ""
+        return f"{done:4.0%}  {blocks(done)}  {told}{rest}"
+
+    def _describe_work(self, event: Working) -> str:
+        seconds = max(event.seconds, 1e-9)
+        rate = (
+            f"{event.records / seconds:,.0f}/s" if event.tokens is None else f"{event.tokens / seconds:,.0f} tokens/s"
+        )
+        rate += f" · {event.note}" if event.note else ""
+        if not event.fraction:
+            return f"{event.records:,} records · {rate}"
+        done = min(event.fraction, 1.0)
+        gained = done - event.fraction_before  # in this run; a hair of it tells nothing
+        rest = f" · {left(event.seconds * (1 - done) / gained)}" if gained > 0.005 and done < 1 else ""
+        return f"{done:4.0%}  {blocks(done)}  {event.records:,} records · {rate}{rest}"
 
 
 def unwritable(error: OSError) -> DataError:
@@ -237,29 +305,3 @@ def discard_output() -> None:
     except OSError as error:
         if error.errno not in (errno.EBADF, errno.EINVAL):
             raise
-
-
-def _visible(text: str) -> str:
-    """Control characters as escapes, so that what a model or a file says cannot steer a terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
-
-
-def _size(count: int, of: int | None = None) -> str:
-    """Bytes for people, in the unit of the total where there is one; that unit is then left out."""
-    scale = of if of is not None else count
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if scale >= factor:
-            number = f"{count / factor:.1f}" if scale < 10 * factor else f"{count / factor:.0f}"
-            return number if of is not None else f"{number} {unit}"
-    return f"{count}" if of is not None else f"{count} bytes"
-
-
-def _left(seconds: float) -> str:
-    if seconds < 90:
-        return f"~{max(round(seconds), 1)} s left"
-    return f"~{seconds / 60:.0f} min left" if seconds < 5400 else f"~{seconds / 3600:.1f} h left"
-
-
-def _blocks(share: float, width: int = 24) -> str:
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    return ("█" * (eighths // 8) + "▏▎▍▌▋▊▉"[eighths % 8 - 1] * (eighths % 8 > 0)).ljust(width)

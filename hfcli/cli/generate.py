@@ -1,25 +1,26 @@
 """`hfcli generate`: text from a prompt, or from as many prompts as come."""
 
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hfcli.cli._expand import expand
+from hfcli.cli._job import Job
 from hfcli.cli._refuse import refuse
 from hfcli.cli._results import Results
 from hfcli.cli._stdin import bytes_waiting, quoted
 from hfcli.cli.config import load as load_settings
 from hfcli.cli.console import Console
-from hfcli.errors import DataError, DeviceError, Exit, HfcliError, ModelError, Terminated, UsageError
+from hfcli.errors import DataError, DeviceError, ModelError, Terminated, UsageError
 from hfcli.options import DEFAULT_MODEL, DecodingOptions, InputOptions, ModelOptions, OutputOptions, PromptOptions
 
 if TYPE_CHECKING:
-    from hfcli.records import Row, Source
-    from hfcli.runtime.prediction import Finished, Generator
+    from hfcli.records import Source
+    from hfcli.runtime.chunking import Finished
+    from hfcli.runtime.prediction import Generator
     from hfcli.writing import Output
 
 
@@ -53,17 +54,19 @@ def generate(
         raise UsageError(f"--print0 ends texts with NUL bytes, {flag} writes lines", f"leave one of them out{instead}")
     console = Console(output.quiet)
     try:
-        job = _Job(console, model, decoding, prompts, source, output, print0)
+        command = _Generate(console, model, decoding, prompts, source, output, print0)
         if given is not None or source.slurp:
-            job.one(given)
+            command.one(given)
         else:
-            job.many()
+            command.job.from_input()
     finally:
         console.close()
 
 
-class _Job:
+class _Generate:
     """One call of generate: what was asked for, and how it is shown."""
+
+    generator: "Generator"
 
     def __init__(
         self,
@@ -86,8 +89,20 @@ class _Job:
         self.model, self.decoding, self.prompts, self.source, self.output = model, decoding, prompts, source, output
         self.print0 = print0
         self.results = Results(console, output.json, print0)
+        self.job = Job(self, console, source, output, b"\0" if print0 else b"\n")
 
-    def generator(self) -> "Generator":
+    @property
+    def field(self) -> str:
+        """The column that plain text becomes: what the prompt is made of."""
+        template = self.prompts.template
+        return self.prompts.prompt_column or ("text" if template and "{prompt}" not in template else "prompt")
+
+    def check(self, record: Mapping[str, Any]) -> None:
+        from hfcli.tasks import text_generation
+
+        text_generation.ask(record, self.prompts)
+
+    def load(self) -> "Generator":
         """Load the model; everything that can be wrong with the flags alone was checked before."""
         from hfcli import tasks
         from hfcli.runtime import loading, prediction
@@ -95,13 +110,39 @@ class _Job:
 
         loaded = loading.load(tasks.get("text-generation"), self.model, self.console.tell)
         resolved = resolve(self.decoding, loaded.model.generation_config, loaded.max_tokens)
-        return prediction.Generator(loaded, resolved, self.prompts, self.source.on_error == "record")
+        self.generator = prediction.Generator(loaded, resolved, self.prompts, self.source.on_error == "record")
+        return self.generator
+
+    def begin(self, source: "Source | None") -> None:
+        mixed = source is not None and source.format != "text"
+        self.results.json = self.results.json or (mixed and not self.print0)
+
+    def settings(self) -> dict[str, Any]:
+        loaded = self.generator.loaded
+        used = self._asked() | self.generator.decoding.settings()
+        used |= {"model": str(loaded.location), "dtype": loaded.placement.dtype_name}
+        return used | ({"adapter": str(loaded.adapter)} if loaded.adapter else {})
+
+    def _asked(self) -> dict[str, Any]:
+        return {"prompts": asdict(self.prompts), "json": self.results.json, "print0": self.print0}
+
+    def count(self, finished: "Finished | None") -> None:
+        self.results.count(finished)
+
+    def lines(self, finished: "Finished") -> Iterator[str]:
+        return self.results.lines(finished, self.generator.decoding)
+
+    def end(self, count: int, seconds: float) -> bool:
+        self.results.summary(count, seconds, self.generator.decoding)
+        if self.output.verbose:
+            self.results.verbose(self.generator, seconds, self.why)
+        return not self.results.failed
 
     def one(self, given: list[str] | None) -> None:
         """One prompt: from the command line, or everything that an input holds."""
         record, where = self._single(given)
-        with self._open_output(None) as out:
-            generator = self.generator()
+        with self.job.open_output(self._asked) as out:
+            generator = self.load()
             if given is not None and len(given) == 1:
                 self._report_waiting(given[0])
             self.console.close()
@@ -110,14 +151,15 @@ class _Job:
                 generator.encode(record)
             except DataError as error:
                 raise DataError(f"{where}{error.message}", error.hint) from error
-            finished = self._one(generator, record, out)
+            finished = self._one(record, out)
             if out is not None:
                 out.finish()
         self.results.announce(finished, generator.decoding, self.decoding.max_new_tokens)
         if self.output.verbose:
             self.results.verbose(generator, time.monotonic() - started, self.why)
 
-    def _one(self, generator: "Generator", record: dict[str, Any], out: "Output | None") -> "Finished":
+    def _one(self, record: dict[str, Any], out: "Output | None") -> "Finished":
+        generator = self.generator
         decoding = generator.decoding
         streams = (
             decoding.num_return_sequences == 1 and decoding.num_beams == 1 and not self.results.json and out is None
@@ -145,7 +187,8 @@ class _Job:
         ((finished,),) = generator.run([Row(record, "")], lambda event: None, lambda finished: None)
         if finished.error is not None:
             raise finished.error
-        self._emit([finished], generator, out, raw=decoding.num_return_sequences == 1, digest="")
+        self.results.raw = decoding.num_return_sequences == 1
+        self.job.emit([finished], out, digest="")
         return finished
 
     def _single(self, given: list[str] | None) -> tuple[dict[str, Any], str]:
@@ -154,146 +197,11 @@ class _Job:
 
         if given is not None and len(given) == 1:
             return {"prompt": given[0]}, ""
-        with records.read(self.source.file or "-", field=self._field(), slurp=True) as source:
+        with records.read(self.source.file or "-", field=self.field, slurp=True) as source:
             record = next(iter(source)).record or {}
         if given is None:
             return record, f"{source.name}: "
-        return {"prompt": f"{given[0]}\n\n{record[self._field()]}"}, ""
-
-    def many(self) -> None:
-        """A record a line; with --output, crash-safe and resumable."""
-        from hfcli import records
-
-        asked = self.source
-        with records.read(
-            asked.file or "-", format=asked.input_format, field=self._field(), on_error=asked.on_error
-        ) as source:
-            if self._complete():
-                return
-            # What a file holds is looked at before a model is loaded for it; whoever writes a pipe may take as long.
-            rows = self._with_first(source) if source.size_bytes is not None else None
-            generator = self.generator()
-            rows = self._with_first(source) if rows is None else rows
-            self.results.json = self.results.json or (source.format != "text" and not self.print0)
-            self.console.begin()
-            with self._open_output(generator) as out:
-                started = time.monotonic()
-                count = self._work(generator, rows, source, out)
-                if out is not None:
-                    out.finish()
-            self.results.summary(count, time.monotonic() - started, generator.decoding)
-            if self.output.verbose:
-                self.results.verbose(generator, time.monotonic() - started, self.why)
-        if self.results.failed:
-            raise typer.Exit(Exit.SOME_FAILED)
-
-    def _field(self) -> str:
-        """The column that plain text becomes: what the prompt is made of."""
-        template = self.prompts.template
-        return self.prompts.prompt_column or ("text" if template and "{prompt}" not in template else "prompt")
-
-    def _work(self, generator: "Generator", rows: "Iterator[Row]", source: "Source", out: "Output | None") -> int:
-        from hfcli.writing import InputDigest
-
-        digest = InputDigest()
-        done = count = self._skip(generator, rows, digest, out) if out is not None and out.done else 0
-
-        def fraction(finished: float) -> float | None:
-            share = source.share
-            return share * finished / source.rows if share and source.rows else None
-
-        try:
-            for finished in generator.run(
-                rows, self.console.tell, fraction, done=count, patient=source.size_bytes is not None
-            ):
-                for one in finished:
-                    digest.update(one.record)
-                count += len(finished)
-                self._emit(finished, generator, out, raw=False, digest=digest.hexdigest())
-        except (KeyboardInterrupt, Terminated, HfcliError):
-            self._stopped(out)
-            raise
-        return count - done
-
-    def _skip(self, generator: "Generator", rows: "Iterator[Row]", digest: Any, out: "Output") -> int:
-        """Pass over the records an earlier run has finished, once they are known to be the same."""
-        for _ in range(out.done):
-            row = next(rows, None)
-            if row is None:
-                break
-            digest.update(row.record)
-            try:
-                if row.record is None:
-                    raise row.error or DataError("unreadable")
-                generator.skip(row.record)
-            except DataError:  # it got an error in its place
-                self.results.failed += 1
-        out.check_input(digest.hexdigest())
-        self.console.note(f"{self.output.output}: {out.done:,} records are done, going on from there")
-        return out.done
-
-    def _complete(self) -> bool:
-        """Whether the output is finished already; one that cannot be written is refused before a model is loaded."""
-        path, output = self.output.output, self.output
-        if path is None or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)):
-            return False
-        from hfcli.writing import Output
-
-        if output.resume and os.path.exists(path) and not os.path.exists(path + ".partial"):
-            self.console.note(f"{path} is complete already; without --resume it is made anew")
-            return True
-        if not output.resume and not output.overwrite:
-            Output(path, settings={}, resume=False, overwrite=False).close()
-        return False
-
-    def _with_first(self, source: "Source") -> "Iterator[Row]":
-        """The source's rows, its first one read already: format and columns are known, and are what was asked for."""
-        from itertools import chain
-
-        from hfcli.tasks import text_generation
-
-        rows = iter(source)
-        first = next(rows)
-        columns = dict.fromkeys(source.columns, " ") if source.columns is not None else first.record
-        where = first.where if source.columns is None else source.name
-        if columns is not None and (source.columns is not None or self.source.on_error == "fail"):
-            try:
-                text_generation.ask(columns, self.prompts)
-            except DataError as error:
-                raise DataError(f"{where}: {error.message}", error.hint) from None
-        return chain([first], rows)
-
-    def _open_output(self, generator: "Generator | None") -> Any:
-        from contextlib import nullcontext
-
-        if self.output.output is None:
-            return nullcontext()
-        from hfcli.writing import Output
-
-        used: dict[str, Any] = {"prompts": asdict(self.prompts), "json": self.results.json, "print0": self.print0}
-        if generator is not None:
-            loaded = generator.loaded
-            used |= generator.decoding.settings() | {
-                "model": str(loaded.location),
-                "dtype": loaded.placement.dtype_name,
-            }
-            used |= {"adapter": str(loaded.adapter)} if loaded.adapter else {}
-        return Output(self.output.output, settings=used, resume=self.output.resume, overwrite=self.output.overwrite)
-
-    def _emit(
-        self, finished: "list[Finished]", generator: "Generator", out: "Output | None", raw: bool, digest: str
-    ) -> None:
-        """Write a chunk's results, and count what the summary tells."""
-        lines: list[bytes] = []
-        for one in finished:
-            self.results.count(one)
-            lines += [line.encode("utf-8", "replace") for line in self.results.lines(one, generator.decoding, raw)]
-        if out is not None:
-            out.write(lines, digest, len(finished))
-        elif self.print0:
-            self.console.data_bytes(b"".join(line + b"\0" for line in lines))
-        else:
-            self.console.data("".join(line.decode() + "\n" for line in lines))
+        return {"prompt": f"{given[0]}\n\n{record[self.field]}"}, ""
 
     def _report_waiting(self, prompt: str) -> None:
         if bytes_waiting():
@@ -301,9 +209,3 @@ class _Job:
                 "text on standard input was not read; to append it, end the line with -\n"
                 f"... | hfcli generate {quoted(prompt)} -"
             )
-
-    def _stopped(self, out: "Output | None") -> None:
-        if out is not None and out.done and os.path.exists(f"{self.output.output}.partial"):
-            self.console.close()
-            self.console.line(f"{out.done:,} records are kept in {self.output.output}.partial")
-            self.console.line("hint:  the same line with --resume goes on from there")

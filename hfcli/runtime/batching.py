@@ -1,22 +1,20 @@
-"""How many records at a time: read ahead, cut into chunks by number, into batches by length, tokens and memory."""
+"""How many records at a time: batches by length, tokens and memory."""
 
-import queue
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 
-from hfcli.records import Row
 from hfcli.runtime import environment, generation
 from hfcli.runtime.decoding import Decoding
+from hfcli.runtime.forward import Network
 from hfcli.runtime.loading import Loaded
-from hfcli.tasks.base import Feature
+from hfcli.tasks.base import Feature, Settings, Setup, Task
 
-SILENCE_SECONDS = 0.02
 MAX_ROWS = {"cpu": 128, "cuda": 512, "mps": 128}  # on two cores 128 rows gave 1,090 tokens/s, 256 rows 1,112
 MAX_TOKENS = {"cpu": 64 * 1024, "cuda": 1024 * 1024, "mps": 64 * 1024}
+MAX_LOGIT_TOKENS = {"cpu": 4096, "cuda": 128 * 1024, "mps": 8192}
 Together = Literal["any", "equal lengths", "alone"]
 
 
@@ -85,59 +83,52 @@ def budget_tokens(loaded: Loaded) -> int:
     return min(MAX_TOKENS[device.type], 1 << (fitting.bit_length() - 1))  # a power of two: seldom another one next time
 
 
-def chunks(rows: Iterable[Row], size: int, first: int, silence_seconds: float | None) -> Iterator[list[Row]]:
-    """Rows in lists of `size`, the first of `first`; fewer after a silence: `tail -f` is answered as lines arrive.
+def logits_together(network: Network, task: Task, setup: Setup) -> Together:
+    """Which rows a classifier keeps apart in a batch, tried on a few words.
 
-    A thread reads ahead, by a few rows only. Its exception is raised after the rows before it were given out.
+    Some architectures read padding as text (FNet), or start counting positions on the other side of it.
     """
-    lines: queue.Queue[Row | BaseException | None] = queue.Queue(maxsize=64)
-    stop = threading.Event()
+    plain = setup._replace(options=Settings(task.name, {}, max_length=min(32, setup.max_tokens)))
+    words = ("one", "one two three four five six seven", "seven")
+    rows = [windows[0] for windows in task.encode([{"text": text} for text in words], plain)]
 
-    def put(item: Row | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return lines.put(item, timeout=0.2)
-            except queue.Full:
-                continue
+    def same(*rows: Feature) -> bool:
+        with torch.inference_mode():
+            together, alone = (network.logits(given)[0].float() for given in (rows, rows[:1]))
+        rounding = 1e-3 if network.model.dtype == torch.float32 else 0.05
+        return bool((together - alone).abs().max() <= rounding * alone.abs().max().clamp(min=0.1))
 
-    def pump() -> None:
-        try:
-            for row in rows:
-                put(row)
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    threading.Thread(target=pump, daemon=True).start()
-    try:
-        yield from _gather(lines, size, first, silence_seconds)
-    finally:
-        stop.set()
+    return "alone" if not same(rows[0], rows[2]) else "any" if same(rows[0], rows[1]) else "equal lengths"
 
 
-def _gather(
-    lines: "queue.Queue[Row | BaseException | None]", size: int, first: int, silence_seconds: float | None
-) -> Iterator[list[Row]]:
-    room = first
-    chunk: list[Row] = []
-    while True:
-        try:
-            item = lines.get(timeout=silence_seconds if chunk else None)
-        except queue.Empty:
-            yield chunk
-            chunk = []
-            continue
-        if isinstance(item, Row):
-            chunk.append(item)
-            if len(chunk) < room:
-                continue
-            room = size
-        if chunk:
-            yield chunk
-            chunk = []
-        if item is None:
-            return
-        if isinstance(item, BaseException):
-            raise item
+def logit_tokens(loaded: Loaded, length: int) -> int:
+    """How many tokens a batch of a classifier may hold with their padding: what half the free memory takes.
+
+    A layer at work holds about 16 values of the hidden size for a token, and where attention is not fused two for every
+    other token and head; what a layer is done with is given back.
+
+    Args:
+        loaded: The model.
+        length: Of the longest row, in tokens.
+    """
+    config = loaded.model.config.get_text_config()
+    hidden: int = getattr(config, "hidden_size", None) or getattr(config, "d_model", None) or 1024
+    heads: int = getattr(config, "num_attention_heads", None) or 12
+    per_token = (16 * hidden + 2 * heads * length) * loaded.placement.dtype.itemsize
+    device = loaded.placement.device
+    fitting = max(1, environment.free_bytes(device) // 2 // per_token)
+    return min(MAX_LOGIT_TOKENS[device.type], 1 << (fitting.bit_length() - 1))
+
+
+def by_tokens(lengths: Sequence[int], budget: int, max_rows: int, apart: Together) -> Iterator[list[int]]:
+    """Indices by length, longest first, so many at a time as the budget holds with their padding."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        width = lengths[batch[0]] if batch else 0
+        unlike = apart == "alone" or (apart == "equal lengths" and lengths[i] != width)
+        if batch and (unlike or len(batch) == max_rows or (len(batch) + 1) * width > budget):
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch

@@ -151,3 +151,24 @@ def out_of_memory(error: RuntimeError) -> bool:
     """Whether torch ran out of memory: CUDA raises its own type, the others a RuntimeError with a sentence."""
     signs = ("can't allocate memory", "out of memory", "alloc_failed")  # CPU, MPS, cuBLAS
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error).lower() for sign in signs)
+
+
+def versions() -> dict[str, str]:
+    """What results depend on besides data and settings."""
+    import platform
+    from importlib.metadata import version
+
+    from hfcli import __version__
+
+    names = ("torch", "transformers", "tokenizers", "accelerate", "numpy")
+    found = {"hfcli": __version__, "python": platform.python_version(), **{name: version(name) for name in names}}
+    return {**found, "threads": str(torch.get_num_threads())}
+
+
+def total_bytes(device: torch.device) -> int:
+    """Memory of `device`, used or not."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    import psutil
+
+    return int(psutil.virtual_memory().total)

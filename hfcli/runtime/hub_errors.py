@@ -1,10 +1,10 @@
-"""What can go wrong between a model's name and its files: one cause, one sentence, and what to type next."""
+"""What can go wrong between a name on the Hub and its files: one cause, one sentence, and what to type next."""
 
 import os
 import re
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from hfcli.errors import ModelError, nearest
-from hfcli.options import DEFAULT_MODEL, ModelOptions
+from hfcli.options import DEFAULT_MODEL
 
 TransportError: Any = HfHubHTTPError.__bases__[0]  # httpx's HTTPError; which httpx depends on huggingface_hub's version
 
@@ -40,21 +40,48 @@ class NotAHub(Exception):
     """What answers at the Hub's address does not answer as the Hub does: a login page, a wrong HF_ENDPOINT."""
 
 
-def sentence(error: Exception, name: str, options: ModelOptions, kept: str | None) -> ModelError:
+class Asked(Protocol):
+    """How a repository was asked for; ModelOptions and others are it."""
+
+    @property
+    def revision(self) -> str | None: ...
+
+
+class _Words(NamedTuple):
+    """What differs in the sentences about a kind of repository."""
+
+    noun: str
+    path: str  # before the name, in the address of its page
+    download: str  # arguments of `hf download`
+    use: str  # the flag that takes the folder which came of it
+    offline: str  # what works without
+
+
+_WORDS = {
+    "model": _Words("model", "", "", "-m", 'hfcli generate -m builtin/story "Once upon a time"     works offline\n'),
+    "dataset": _Words("data set", "datasets/", " --repo-type dataset", "--dataset", ""),
+}
+
+
+def sentence(
+    error: Exception, name: str, options: Asked, kept: str | None, kind: Literal["model", "dataset"] = "model"
+) -> ModelError:
     """The error for a user.
 
     Args:
         error: What the network, the Hub or the disk said.
-        name: The model that was asked for.
+        name: The repository that was asked for.
         options: How it was asked for.
         kept: What of it is on this machine already, as a clause, or None.
+        kind: What it is.
     """
     host = urlsplit(constants.ENDPOINT).netloc or constants.ENDPOINT
-    page = f"{constants.ENDPOINT.removeprefix('https://').replace('huggingface.co', 'hf.co')}/{name}"
+    endpoint = constants.ENDPOINT.removeprefix("https://").replace("huggingface.co", "hf.co")
+    page = f"{endpoint}/{_WORDS[kind].path}{name}"
     if isinstance(error, LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        return sentence(error.__cause__, name, options, kept)  # a wrapper around what the Hub said
+        return sentence(error.__cause__, name, options, kept, kind)  # a wrapper around what the Hub said
     if isinstance(error, OfflineModeIsEnabled):
-        return _not_here(error, name, options, kept, f"{_who_forbids()} forbids to fetch it")
+        return _not_here(error, name, options, kept, f"{_who_forbids()} forbids to fetch it", kind)
     if isinstance(error, GatedRepoError):
         if get_token() is None:
             return ModelError(
@@ -66,7 +93,8 @@ def sentence(error: Exception, name: str, options: ModelOptions, kept: str | Non
             f"{name} has no revision {options.revision or 'main'}", f"its branches and tags: {page}/tree/main"
         )
     if isinstance(error, RepositoryNotFoundError):
-        return ModelError(f"no model {name} on the Hub", _near_model(name, search=True) or _private())
+        noun = _WORDS[kind].noun
+        return ModelError(f"no {noun} {name} on the Hub", _near(name, kind, search=True) or _private())
     if isinstance(error, DisabledRepoError):
         return ModelError(f"{name} has been disabled on the Hub", f"why: {page}")
     if isinstance(error, HfHubHTTPError):
@@ -82,7 +110,7 @@ def sentence(error: Exception, name: str, options: ModelOptions, kept: str | Non
         return ModelError(
             f"{name} cannot be kept in {constants.HF_HUB_CACHE} ({reason})", "HF_HOME=FOLDER moves the cache"
         )
-    return _not_here(error, name, options, kept, f"{host} cannot be reached ({_reason(error)})")
+    return _not_here(error, name, options, kept, f"{host} cannot be reached ({_reason(error)})", kind)
 
 
 def _answered(error: HfHubHTTPError, host: str, name: str, kept: str | None) -> ModelError:
@@ -123,7 +151,7 @@ def _kept(kept: str | None) -> str:
     return f"; {kept} and will not be fetched twice" if kept else ""
 
 
-def _not_here(error: Exception, name: str, options: ModelOptions, kept: str | None, why: str) -> ModelError:
+def _not_here(error: Exception, name: str, options: Asked, kept: str | None, why: str, kind: str) -> ModelError:
     """The sentences for what is needed and cannot be fetched now."""
     asked = f"{name} at revision {options.revision}" if options.revision else name
     if kept:
@@ -133,13 +161,13 @@ def _not_here(error: Exception, name: str, options: ModelOptions, kept: str | No
             )
         host = urlsplit(constants.ENDPOINT).netloc
         return ModelError(f"the connection to {host} broke off ({_reason(error)})", f"run it again later{_kept(kept)}")
-    near = _near_model(name, search=False)
+    near = _near(name, kind, search=False)
     folder = name.rsplit("/", 1)[-1].lower()
     version = f" --revision {options.revision}" if options.revision else ""
+    words = _WORDS[kind]
     by_hand = (
-        'hfcli generate -m builtin/story "Once upon a time"     works offline\n'
-        f"where there is internet: hf download {name}{version} --local-dir {folder},\n"
-        f"copy the folder here, then use -m ./{folder}"
+        f"{words.offline}where there is internet: hf download {name}{words.download}{version} --local-dir {folder},\n"
+        f"copy the folder here, then use {words.use} ./{folder}"
     )
     return ModelError(f"{asked} is not on this machine and {why}", f"{near}\n{by_hand}" if near else by_hand)
 
@@ -185,13 +213,13 @@ def _private() -> str:
     return "if it is private: hf auth login" if get_token() is None else "is it private, and yours?"
 
 
-def _near_model(name: str, search: bool) -> str | None:
+def _near(name: str, kind: str, search: bool) -> str | None:
     """Did-you-mean from the Hub's own search and from what is cached."""
     owner, _, short = name.rpartition("/")
-    known = [DEFAULT_MODEL, *cached_names()]
+    known = [*([DEFAULT_MODEL] if kind == "model" else []), *cached_names(kind)]
     for query in [{"search": short}, {"author": owner}] if search else []:
         try:  # not list_models, which tries for minutes; a hint is not worth waiting, nor an error of its own
-            address, headers = f"{constants.ENDPOINT}/api/models", build_hf_headers()
+            address, headers = f"{constants.ENDPOINT}/api/{kind}s", build_hf_headers()
             answer = get_session().get(address, params={**query, "limit": 50}, headers=headers, timeout=3)
             known += [found["id"] for found in answer.json()]
         except Exception:
@@ -215,8 +243,9 @@ def no_weights(name: str, files: list[str]) -> ModelError:
     return ModelError(f"{name} has no weights (found {shown})", "weights are model.safetensors or its shards")
 
 
-def cached_names() -> list[str]:
-    """Every model in the Hub's cache."""
+def cached_names(kind: str = "model") -> list[str]:
+    """Every repository of a kind in the Hub's cache."""
     cache = Path(constants.HF_HUB_CACHE)
     names = sorted(os.listdir(cache)) if cache.is_dir() and os.access(cache, os.R_OK) else []
-    return [name.removeprefix("models--").replace("--", "/", 1) for name in names if name.startswith("models--")]
+    start = f"{kind}s--"
+    return [name.removeprefix(start).replace("--", "/", 1) for name in names if name.startswith(start)]

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import pickle
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,14 +16,10 @@ from safetensors import SafetensorError
 from hfcli.errors import DeviceError, ModelError, UsageError, did_you_mean
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
-from hfcli.runtime import environment, hub, hub_errors
+from hfcli.runtime import environment, heads, hub, hub_errors
+from hfcli.runtime.padding import pad_id
 from hfcli.tasks.base import Task
 
-# Heads that text cannot be generated with. AutoModelForCausalLM takes such checkpoints where the body is the same and
-# the output weights are tied to the embedding, and they speak nonsense.
-_OTHER_HEADS = re.compile(
-    r"For(MaskedLM|Pre[Tt]raining|NextSentencePrediction|MultipleChoice|\w*Classification|\w*QuestionAnswering\w*)$"
-)
 # Position tables that start behind the padding index: two positions fewer than the config says.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "longformer", "mpnet", "esm", "data2vec-text"}
 
@@ -71,20 +66,22 @@ def load(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
     latest = replace(options, revision=None)  # --revision names one of the model's, not of the adapter's
     adapter = hub.locate(options.adapter, latest, tell, kind="adapter") if options.adapter else None
     started = time.monotonic()
-    _check_folder(location, options)
+    check_folder(location, options)
     config = load_config(location, options)
     tokenizer = load_tokenizer(location, options)
     weight_bytes = sum(file.stat().st_size for file in location.folder.glob("*.safetensors"))
     placement = environment.place(device, options.dtype, weight_bytes or None)
     model = _load_model(task, location, config, placement, options)
     if adapter is not None:
-        model = _put_adapter(model, adapter, location, options)
+        model = put_adapter(model, adapter, location, options)
+    if task.kind == "logits":
+        _prepare_classifier(model, tokenizer)
     seconds = time.monotonic() - started
     room = longest(config, tokenizer)
-    return Loaded(task, model.eval(), tokenizer, location, placement, room, _vocabulary(model), seconds, adapter)
+    return Loaded(task, model.eval(), tokenizer, location, placement, room, vocabulary_size(model), seconds, adapter)
 
 
-def _check_folder(location: hub.Location, options: ModelOptions) -> None:
+def check_folder(location: hub.Location, options: ModelOptions) -> None:
     """The sentences for an incomplete folder, before transformers names three causes at once."""
     try:
         files = sorted(entry.name for entry in location.folder.iterdir())
@@ -108,7 +105,7 @@ def _adapter_base(folder: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def _explained(location: hub.Location, what: str) -> Iterator[None]:
+def explained(location: hub.Location, what: str) -> Iterator[None]:
     """Turn what is raised while loading into our errors.
 
     All of it: what a folder holds decides which code of transformers, tokenizers and torch runs, and what that raises.
@@ -188,7 +185,7 @@ def load_config(location: hub.Location, options: ModelOptions) -> Any:
     for name in ("generation_config.json", "tokenizer_config.json"):
         if (location.folder / name).exists():
             _json_object(location, name)
-    with _explained(location, "config"):
+    with explained(location, "config"):
         return transformers.AutoConfig.from_pretrained(location.folder, trust_remote_code=options.trust_remote_code)
 
 
@@ -205,7 +202,7 @@ def load_tokenizer(location: hub.Location, options: ModelOptions) -> Any:
     if not any(next(location.folder.glob(pattern), None) for pattern in vocabularies):
         found = ", ".join(sorted(entry.name for entry in location.folder.iterdir())[:6])
         raise ModelError(f"{location.name} has no tokenizer (found {found})", "copy the tokenizer's files there too")
-    with _explained(location, "tokenizer"):
+    with explained(location, "tokenizer"):
         return transformers.AutoTokenizer.from_pretrained(
             location.folder, trust_remote_code=options.trust_remote_code, clean_up_tokenization_spaces=False
         )
@@ -226,10 +223,9 @@ def _load_model(
         raise ModelError(
             f"{location.name} is a {config.model_type} model, which cannot do {task.name}", f"a model of {name}"
         )
-    if task.kind == "tokens":
-        _check_generates(task, location, config)
+    heads.check_made_for(task, location, config)
     safe = hub.has_weights(location.folder, allow_pickle=False)
-    with _explained(location, "model"):
+    with explained(location, "model"):
         model, report = auto.from_pretrained(
             location.folder,
             config=config,
@@ -241,45 +237,11 @@ def _load_model(
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are in the report, and refused with it
         )
-    _check_weights(task, location, report, f"{model.base_model_prefix}.")
+    heads.check_weights(task, location, report, f"{model.base_model_prefix}.")
     return model
 
 
-def _check_generates(task: Task, location: hub.Location, config: Any) -> None:
-    """Refuse a checkpoint that was made for something else, though its weights fit a language model."""
-    made_as = [name for name in getattr(config, "architectures", None) or [] if isinstance(name, str)]
-    other = next((name for name in made_as if _OTHER_HEADS.search(name)), None)
-    reads_both_ways = type(config) in transformers.AutoModelForMaskedLM._model_mapping
-    if not other and reads_both_ways and not config.is_encoder_decoder and getattr(config, "is_decoder", None) is False:
-        other = f"{config.model_type} encoder"  # loaded as a decoder, it looks at both sides of a token all the same
-    if other:
-        article = "an" if other[0] in "AEIOUaeiou" else "a"
-        raise ModelError(
-            f"{location.name} is {article} {other}, which cannot do {task.name}",
-            "take a model whose config.json names a ...ForCausalLM or a ...ForConditionalGeneration",
-        )
-
-
-def _check_weights(task: Task, location: hub.Location, report: dict[str, Any], body: str) -> None:
-    """Refuse a model with weights that were not in the checkpoint: they are random, and transformers only warns."""
-    missing = sorted(report.get("missing_keys") or ())
-    mismatched = sorted(key if isinstance(key, str) else str(key[0]) for key in report.get("mismatched_keys") or ())
-    keys = [*mismatched, *missing]
-    if not keys:
-        return
-    shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-    if mismatched or any(key.startswith(body) for key in missing):
-        how = "of another size" if mismatched else "not in the checkpoint"
-        raise ModelError(
-            f"the weights of {location.name} do not fit its config.json ({how}: {shown})", "fetch both again"
-        )
-    raise ModelError(
-        f"{location.name} has no trained head for {task.name} (not in the checkpoint: {shown})",
-        "take a model made for it, or finetune this one first",
-    )
-
-
-def _put_adapter(model: Any, adapter: hub.Location, location: hub.Location, options: ModelOptions) -> Any:
+def put_adapter(model: Any, adapter: hub.Location, location: hub.Location, options: ModelOptions) -> Any:
     """The model with the adapter merged in: one matrix instead of three, nothing slower than the base."""
     try:
         import peft
@@ -323,6 +285,13 @@ def longest(config: Any, tokenizer: Any) -> int:
     return min(usable, default=1_000_000_000)
 
 
-def _vocabulary(model: Any) -> int:
+def _prepare_classifier(model: Any, tokenizer: Any) -> None:
+    """Let a decoder find the last token of a padded row, and keep no keys and values for tokens that will not come."""
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = pad_id(tokenizer, vocabulary_size(model))
+        config.use_cache = False
+
+
+def vocabulary_size(model: Any) -> int:
     embedding = model.get_input_embeddings()
     return int(embedding.weight.shape[0]) if isinstance(embedding, torch.nn.Module) else 1_000_000_000

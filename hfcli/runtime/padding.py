@@ -11,9 +11,17 @@ from hfcli.tasks.base import Feature
 
 
 def pad(
-    features: Sequence[Feature], tokenizer: Any, vocabulary: int, side: Literal["left", "right"], device: torch.device
+    features: Sequence[Feature],
+    tokenizer: Any,
+    vocabulary: int,
+    side: Literal["left", "right"],
+    device: torch.device,
+    wide: int = 0,
 ) -> dict[str, torch.Tensor]:
     """Stack inputs to `(batch, longest)` and add `attention_mask`.
+
+    Where `wide` is given, rows are as long as the next multiple of 8, up to that: matrix units like that, and fewer
+    different shapes are fewer kernels to make.
 
     The tokenizer's own padding is not used: it is state of a shared object, and its `padding_side` is often wrong for
     generation. What the padding holds is never attended to, so any id will do for a tokenizer without a pad token.
@@ -21,6 +29,8 @@ def pad(
     fill = {"input_ids": pad_id(tokenizer, vocabulary), "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0)}
     lengths = [len(feature.inputs["input_ids"]) for feature in features]
     longest = max(lengths)
+    if wide:
+        longest = max(longest, min(-(-longest // 8) * 8, wide))
     batch = {}
     for name in features[0].inputs:
         rows = np.full((len(features), longest), fill.get(name, 0), dtype=np.int64)

@@ -1,38 +1,22 @@
-"""Many records through a model: read ahead, batched by length and tokens, given back in the order they came."""
+"""Texts from many records: batched by length and tokens, drawn so that the batch does not matter."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
-from hfcli.errors import DataError, DeviceError, HfcliError
-from hfcli.events import Note, Tell, Working
+from hfcli.errors import DataError, HfcliError
+from hfcli.events import Note, Tell
 from hfcli.options import PromptOptions
 from hfcli.records import Row, dumps
-from hfcli.runtime import environment, generation, sampling
-from hfcli.runtime.batching import MAX_ROWS, SILENCE_SECONDS, Together, batches, budget_tokens, chunks, together
+from hfcli.runtime import generation, sampling
+from hfcli.runtime.batching import MAX_ROWS, Together, batches, budget_tokens, together
+from hfcli.runtime.chunking import SILENCE_SECONDS, ByNumber, Chunk, Finished, Tick, chunks, in_halves, run
 from hfcli.runtime.decoding import Decoding
 from hfcli.runtime.loading import Loaded
 from hfcli.tasks import text_generation
 from hfcli.tasks.base import Feature, Setup
 
 CHUNK_TOKENS = 256  # new tokens that the rows of a chunk have one after another: about a minute on two cores
-
-
-class Finished(NamedTuple):
-    """One record, finished.
-
-    Attributes:
-        record: What came in, None where it could not be read.
-        answers: One prediction for each sample; empty where the record failed.
-        error: Why it failed.
-        cut_tokens: Tokens dropped from the beginning of the prompt.
-    """
-
-    record: Mapping[str, Any] | None
-    answers: list[dict[str, Any]]
-    error: HfcliError | None = None
-    cut_tokens: int = 0
 
 
 @dataclass
@@ -75,15 +59,17 @@ class Generator:
         samples = range(self.decoding.num_return_sequences if self.decoding.do_sample else 0)
         return [sampling.sample_key(self.decoding.seed, feature, occurrence, sample) for sample in samples]
 
-    def skip(self, record: Mapping[str, Any]) -> None:
+    def skip(self, row: Row) -> None:
         """Count a record that an earlier run has finished.
 
         Raises:
             DataError: It cannot be worked on, and so was not.
         """
+        if row.record is None:
+            raise row.error or DataError("unreadable")
         if self.keep_going:
-            self.encode(record)
-        self.count(record)
+            self.encode(row.record)
+        self.count(row.record)
 
     def count(self, record: Mapping[str, Any]) -> int:
         """How often this prompt came before."""
@@ -122,94 +108,55 @@ class Generator:
                 text does; a resumed job has to make the texts that it would have made.
             patient: Wait for whole chunks, however slowly the input comes.
         """
-        started = time.monotonic()
-        progress = _Progress()
-        before = fraction(done) or 0.0
         # More rows than a batch holds can be sorted by length; how many depends on settings only, so that a resumed job
         # cuts its chunks where the first one did.
         size = self.max_rows * (min(8, max(1, CHUNK_TOKENS // self.decoding.max_new_tokens)) if patient else 1)
+        cut = ByNumber(size, size - done % size)
+        return run(chunks(rows, cut, None if patient else SILENCE_SECONDS), self, tell, fraction, done)
 
-        def tick(tokens: int) -> None:
-            progress.tokens += tokens
-            progress.chunk_tokens += tokens
-            # A chunk may take a minute: the share of its tokens counts as a share of its records.
-            begun = progress.chunk_rows * min(progress.chunk_tokens / max(progress.chunk_most_tokens, 1), 1.0)
-            share = fraction(done + progress.finished + begun)
-            if share is not None:  # an estimate by size: shorter records later on must not turn the bar back
-                share = progress.share = max(share, progress.share)
-            tell(Working(progress.finished, progress.tokens, share, time.monotonic() - started, before))
+    def note(self) -> None:
+        """New tokens are what is counted."""
 
-        for chunk in chunks(rows, size, size - done % size, None if patient else SILENCE_SECONDS):
-            texts = self.decoding.copies
-            progress.chunk_rows, progress.chunk_tokens = len(chunk), 0
-            progress.chunk_most_tokens = len(chunk) * texts * self.decoding.max_new_tokens
-            finished, failure = self._chunk(chunk, tick, tell)
-            progress.finished += len(finished)
-            progress.chunk_rows = 0
-            tick(0)
-            yield finished
-            if failure is not None:
-                raise failure
-
-    def _chunk(
-        self, chunk: Sequence[Row], tick: Callable[[int], None], tell: Tell
-    ) -> tuple[list[Finished], HfcliError | None]:
-        """The chunk's records finished, up to the first that fails, and that failure."""
-        known = _Chunk()
-        features, errors = known.features, known.errors
-        for i, row in enumerate(chunk):
+    def chunk(self, rows: Sequence[Row], tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
+        """A chunk's records finished, up to the first that fails, and that failure."""
+        most_tokens = len(rows) * self.decoding.copies * self.decoding.max_new_tokens
+        known = _Known(Chunk(rows, self.keep_going))
+        features = known.features
+        for i, record in known.chunk.readable():
             try:
-                if row.record is None:
-                    raise row.error or DataError("unreadable")
-                features[i] = self.encode(row.record)
-                known.keys[i] = self.keys(row.record, features[i])
+                feature = self.encode(record)
+                known.keys[i] = self.keys(record, feature)
+                features[i] = feature
             except HfcliError as error:
-                errors[i] = error
-                if not self._goes_on(error):
-                    break
+                known.chunk.errors[i] = error
         if len(features) > 1 and self.together is None:
             self.together = together(self.loaded)
             if self.together != "any":
                 tell(Note(f"this kind of model mixes up the texts of a batch; {self.together} is right, and slower"))
         for batch in self._batches(features):
-            self._generate(batch, known, tick, tell)
-        ends = min((i for i, error in errors.items() if not self._goes_on(error)), default=len(chunk))
-        finished = [
-            Finished(chunk[i].record, [], _located(errors[i], chunk[i]))
-            if i in errors
-            else self._finished(chunk[i].record or {}, features[i], known.made[i])
-            for i in range(ends)
-        ]
-        return finished, _located(errors[ends], chunk[ends]) if ends in errors else None
-
-    def _goes_on(self, error: HfcliError) -> bool:
-        """Whether an error is a record's own, and gets a place in the output."""
-        return self.keep_going and isinstance(error, (DataError, DeviceError))
+            self._generate(batch, known, lambda tokens: tick(tokens, tokens / most_tokens), tell)
+        return known.chunk.settled(lambda i, record: self._finished(record, features[i], known.made[i]))
 
     def _batches(self, features: Mapping[int, Feature]) -> Iterator[list[int]]:
         budget = budget_tokens(self.loaded)
         return batches(features, self.decoding, self.loaded, self.max_rows, budget, self.together or "any")
 
-    def _generate(self, batch: list[int], known: "_Chunk", tick: Callable[[int], None], tell: Tell) -> None:
+    def _generate(self, batch: list[int], known: "_Known", tick: Callable[[int], None], tell: Tell) -> None:
         """Fill in what a batch gives. Out of memory halves it, and those of later chunks; but for rounding, no text
         depends on the batch it was made in."""
-        own, own_keys = [known.features[i] for i in batch], [known.keys[i] for i in batch]
-        try:
-            made = generation.generate(self.loaded, own, own_keys, self.decoding, tick)
-            known.made.update(zip(batch, made, strict=True))
-            return
-        except RuntimeError as error:
-            if not environment.out_of_memory(error):
-                raise
-        environment.empty_cache()
-        if len(batch) == 1:
-            known.errors[batch[0]] = generation.too_large(own[0])
-            return
-        half = len(batch) // 2
-        self.max_rows = min(self.max_rows, (len(batch) - half) * self.decoding.copies)
-        tell(Note(f"out of memory at {len(batch)} prompts at once; now {len(batch) - half} at most"))
-        for part in (batch[:half], batch[half:]):
-            self._generate(part, known, tick, tell)
+
+        def work(part: list[int]) -> None:
+            own, own_keys = [known.features[i] for i in part], [known.keys[i] for i in part]
+            known.made.update(
+                zip(part, generation.generate(self.loaded, own, own_keys, self.decoding, tick), strict=True)
+            )
+
+        def halved(count: int, left: int) -> None:
+            self.max_rows = min(self.max_rows, left * self.decoding.copies)
+            tell(Note(f"out of memory at {count} prompts at once; now {left} at most"))
+
+        for i in in_halves(batch, work, halved):
+            known.chunk.errors[i] = generation.too_large(known.features[i])
 
     def _finished(self, record: Mapping[str, Any], feature: Feature, samples: Sequence[list[int]]) -> Finished:
         ends, stop = self.decoding.end_token_ids, self.decoding.stop
@@ -221,27 +168,10 @@ class Generator:
 
 
 @dataclass
-class _Chunk:
+class _Known:
     """What is known of a chunk's records, by their place in it: new token ids are a list for each sample."""
 
+    chunk: Chunk
     features: dict[int, Feature] = field(default_factory=dict)
     keys: dict[int, list[bytes]] = field(default_factory=dict)
     made: dict[int, list[list[int]]] = field(default_factory=dict)
-    errors: dict[int, HfcliError] = field(default_factory=dict)
-
-
-@dataclass
-class _Progress:
-    share: float = 0.0
-    finished: int = 0
-    tokens: int = 0
-    chunk_rows: int = 0
-    chunk_tokens: int = 0
-    chunk_most_tokens: int = 0
-
-
-def _located(error: HfcliError, row: Row) -> HfcliError:
-    """The error with the place of its record in front, if it does not name it already."""
-    if row.error is error or not row.where:
-        return error
-    return type(error)(f"{row.where}: {error.message}", error.hint)

@@ -31,13 +31,36 @@ class Feature(NamedTuple):
     notes: Any = None
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How a task reads its records: chosen when a model is finetuned, stored with it, the default ever after.
+
+    Attributes:
+        task: Name of the task.
+        columns: The column of each field, by the field's name; None for a field that is not used.
+        problem_type: As in `config.problem_type`; None where it means nothing.
+        max_length: Most tokens of one window, special tokens included.
+        on_long: What happens to a text of more tokens.
+        doc_stride: Tokens that neighbouring windows share.
+        threshold: Probability from which a label of several is given.
+    """
+
+    task: str
+    columns: Mapping[str, str | None]
+    problem_type: str | None = None
+    max_length: int = 512
+    on_long: Literal["truncate", "window", "error"] = "truncate"
+    doc_stride: int = 128
+    threshold: float = 0.5
+
+
 class Setup(NamedTuple):
     """Everything encode and decode may look at.
 
     Attributes:
         tokenizer: The model's tokenizer. Its own truncation and padding are never used (both are shared state).
         config: The model's config.
-        options: The option group of the command.
+        options: The option group of the command, or the Settings of a model that was finetuned.
         labels: Label names in the order of the model's outputs, () where the task has none.
         max_tokens: The longest input the model takes, in tokens.
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hfcli.errors import DataError, ModelError, UsageError, did_you_mean
+from hfcli.tasks import _text
 from hfcli.tasks.base import Feature, Field, Record, Setup, Task
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def ask(record: Record, options: "PromptOptions") -> dict[str, Any]:
         DataError: The record has no such column, or what stands there is no text.
     """
     if options.template is not None:
-        return {"prompt": _text(fill(options.template, record), "the prompt made from --template")}
+        return {"prompt": _prompt(fill(options.template, record), "the prompt made from --template")}
     column = options.prompt_column or ("messages" if "messages" in record and "prompt" not in record else "prompt")
     if column not in record:
         named = f"no column {column}" if options.prompt_column else "no column prompt or messages"
@@ -103,8 +104,8 @@ def ask(record: Record, options: "PromptOptions") -> dict[str, Any]:
         raise DataError(f"{named}; there is {there}", near or "--prompt-column NAME, or --template '... {NAME} ...'")
     value = record[column]
     if isinstance(value, list):
-        return {"messages": [_message(message, column) for message in value] or _text("", f"column {column}")}
-    return {"prompt": _text(value, f"column {column}")}
+        return {"messages": [_message(message, column) for message in value] or _prompt("", f"column {column}")}
+    return {"prompt": _prompt(value, f"column {column}")}
 
 
 def check_template(template: str) -> None:
@@ -139,22 +140,11 @@ def fill(template: str, record: Record) -> str:
     return "".join(parts)
 
 
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise DataError(f"{where} holds {_kind(value)}, not text")
-    if not value:
+def _prompt(value: Any, where: str) -> str:
+    text = _text.check(value, where)
+    if not text:
         raise DataError(f"{where} is empty", "a prompt has at least one character")
-    lone = re.search("[\ud800-\udfff]", value)
-    if lone:
-        raise DataError(
-            f"{where} has half a character (lone surrogate \\u{ord(lone[0]):04x}), which is not Unicode text"
-        )
-    return value
-
-
-def _kind(value: Any) -> str:
-    names = {type(None): "null", bool: "a truth value", int: "a number", float: "a number", dict: "an object"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    return text
 
 
 def _message(message: Any, column: str) -> dict[str, Any]:
@@ -164,7 +154,7 @@ def _message(message: Any, column: str) -> dict[str, Any]:
         raise DataError(f"column {column} has a message of role {message['role']!r}; there is {', '.join(_ROLES)}")
     if message.get("tool_calls") and not message["content"]:
         return dict(message)  # a call instead of words
-    return {**message, "content": _text(message["content"], f"a message in column {column}")}
+    return {**message, "content": _prompt(message["content"], f"a message in column {column}")}
 
 
 def encode(records: Sequence[Record], setup: Setup) -> Iterator[list[Feature]]:

@@ -1,52 +1,19 @@
 """Every option of every command, once: a field is a flag, its default and its help text.
 
 A command lists the groups it takes (`hfcli.cli._expand` turns their fields into flags) and hands them on as they are.
-Rules between options stand in `check` methods, which raise UsageError; ranges stand beside the field.
+Rules between options stand in `check` methods, which raise UsageError; ranges stand beside the field. Groups that
+several commands share, and those of `hfcli generate`, are here; training and classifying have files of their own.
 """
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import typer
 
 from hfcli.errors import UsageError
+from hfcli.options._numbers import number, whole
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-
-
-def _number(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
-    """A parser for finite numbers of a range; Typer's own ranges let `nan` and `inf` pass."""
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not a number") from None
-        if not math.isfinite(value) or value < low or value > high or (above and value == low):
-            floor = f"above {low:g}" if above else f"at least {low:g}"
-            ceiling = "" if math.isinf(high) else f" and at most {high:g}"
-            raise typer.BadParameter(f"{text} is out of range; a finite number {floor}{ceiling} is wanted")
-        return value
-
-    return parse
-
-
-def _whole(low: int, below: int | None = None) -> Callable[[str], int]:
-    """A parser for whole numbers of a range."""
-
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise typer.BadParameter(f"{text!r} is not a whole number") from None
-        if value < low or (below is not None and value >= below):
-            allowed = f"at least {low}" if below is None else f"from {low} to 2^{below.bit_length() - 1} - 1"
-            raise typer.BadParameter(f"{text} is out of range; a whole number {allowed} is wanted")
-        return value
-
-    return parse
 
 
 @dataclass(frozen=True)
@@ -66,7 +33,7 @@ class ModelOptions:
     device: Annotated[str, typer.Option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")] = "auto"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
-        typer.Option("--dtype", help="Number format of the weights; auto picks what is fast here (-v says why)."),
+        typer.Option("--dtype", help="Number format to compute in; auto picks what is fast here."),
     ] = "auto"
     offline: Annotated[
         bool, typer.Option("--offline", envvar="HF_HUB_OFFLINE", help="Use what is on this machine, no network.")
@@ -113,7 +80,7 @@ class DecodingOptions:
     """How the next token is chosen. None means: what the model's own generation_config says."""
 
     max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", parser=_whole(1), metavar="N", help="Longest answer, in tokens.")
+        int, typer.Option("--max-new-tokens", parser=whole(1), metavar="N", help="Longest answer, in tokens.")
     ] = 256
     sample: Annotated[
         bool | None,
@@ -123,42 +90,40 @@ class DecodingOptions:
     ] = None
     temperature: Annotated[
         float | None,
-        typer.Option("--temperature", parser=_number(0), metavar="T", help="Flatter above 1; 0 is greedy."),
+        typer.Option("--temperature", parser=number(0), metavar="T", help="Flatter above 1; 0 is greedy."),
     ] = None
     top_k: Annotated[
-        int | None, typer.Option("--top-k", parser=_whole(1), metavar="K", help="Sample from the K likeliest tokens.")
+        int | None, typer.Option("--top-k", parser=whole(1), metavar="K", help="Sample from the K likeliest tokens.")
     ] = None
     top_p: Annotated[
         float | None,
-        typer.Option("--top-p", parser=_number(0, 1, above=True), metavar="P", help="... from the fewest that hold P."),
+        typer.Option("--top-p", parser=number(0, 1, above=True), metavar="P", help="... from the fewest that hold P."),
     ] = None
     min_p: Annotated[
         float | None,
-        typer.Option("--min-p", parser=_number(0, 1), metavar="P", help="... from those above P times the likeliest."),
+        typer.Option("--min-p", parser=number(0, 1), metavar="P", help="... from those above P times the likeliest."),
     ] = None
     repetition_penalty: Annotated[
         float | None,
-        typer.Option(
-            "--repetition-penalty", parser=_number(0, above=True), metavar="R", help="Above 1 avoids repeats."
-        ),
+        typer.Option("--repetition-penalty", parser=number(0, above=True), metavar="R", help="Above 1 avoids repeats."),
     ] = None
     no_repeat_ngram_size: Annotated[
         int | None,
-        typer.Option("--no-repeat-ngram-size", parser=_whole(1), metavar="N", help="No N tokens in a row twice."),
+        typer.Option("--no-repeat-ngram-size", parser=whole(1), metavar="N", help="No N tokens in a row twice."),
     ] = None
     num_beams: Annotated[
-        int | None, typer.Option("--num-beams", parser=_whole(1), metavar="N", help="Beam search with N beams.")
+        int | None, typer.Option("--num-beams", parser=whole(1), metavar="N", help="Beam search with N beams.")
     ] = None
     num_return_sequences: Annotated[
         int,
         typer.Option(
-            "--num-return-sequences", parser=_whole(1), metavar="N", help="Texts per prompt (sampling or beams)."
+            "--num-return-sequences", parser=whole(1), metavar="N", help="Texts per prompt (sampling or beams)."
         ),
     ] = 1
     stop: Annotated[
         list[str], typer.Option("--stop", help="Stop before this text; may be repeated.", show_default=False)
     ] = field(default_factory=list)
-    seed: Annotated[int, typer.Option("--seed", parser=_whole(0, 2**63), metavar="N", help="Seed of sampling.")] = 0
+    seed: Annotated[int, typer.Option("--seed", parser=whole(0, 2**63), metavar="N", help="Seed of sampling.")] = 0
 
     def check(self) -> None:
         """Refuse combinations that contradict each other, before anything is loaded."""

@@ -1,0 +1,271 @@
+"""Many records as a job: read ahead, cut into chunks, worked on, given back in the order they came, errors in place."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from hfcli.errors import DataError, DeviceError, HfcliError
+from hfcli.events import Tell, Working
+from hfcli.records import Row
+from hfcli.runtime import environment
+
+SILENCE_SECONDS = 0.02
+CHUNK_RECORDS = 4096  # of a model whose work is next to nothing
+
+
+class Cut(Protocol):
+    """Says where a chunk ends."""
+
+    def __call__(self, row: Row) -> bool:
+        """Whether the chunk ends with this row, the next of the input."""
+
+    def restart(self) -> None:
+        """The chunk ended before, because nothing came."""
+
+
+@dataclass
+class ByNumber:
+    """Chunks of `size` rows, the first of `first`."""
+
+    size: int
+    first: int
+    count: int = 0
+
+    def __call__(self, row: Row) -> bool:
+        self.count += 1
+        if self.count < self.first:
+            return False
+        self.first, self.count = self.size, 0
+        return True
+
+    def restart(self) -> None:
+        self.count = 0
+
+
+@dataclass
+class ByWork:
+    """Chunks of about as much work, by the characters of their rows; the first ones are small, each twice the last.
+
+    Characters and not seconds: a resumed job has to cut where the first one did.
+
+    Attributes:
+        characters: Of the next chunk.
+        most: Of a chunk in the end.
+    """
+
+    characters: int
+    most: int
+    records: int = 0
+    seen: int = 0
+
+    def __call__(self, row: Row) -> bool:
+        self.records += 1
+        self.seen += sum(len(value) for value in (row.record or {}).values() if isinstance(value, str))
+        if self.seen < self.characters and self.records < CHUNK_RECORDS:
+            return False
+        self.characters = min(2 * self.characters, self.most)
+        self.restart()
+        return True
+
+    def restart(self) -> None:
+        self.records = self.seen = 0
+
+
+def chunks(rows: Iterable[Row], cut: Cut, silence_seconds: float | None) -> Iterator[list[Row]]:
+    """Rows in lists; shorter ones after a silence: `tail -f` is answered as lines arrive.
+
+    A thread reads ahead, by a few rows only. Its exception is raised after the rows before it were given out.
+    """
+    lines: queue.Queue[Row | BaseException | None] = queue.Queue(maxsize=64)
+    stop = threading.Event()
+
+    def put(item: Row | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                return lines.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def pump() -> None:
+        try:
+            for row in rows:
+                put(row)
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    threading.Thread(target=pump, daemon=True).start()
+    try:
+        yield from _gather(lines, cut, silence_seconds)
+    finally:
+        stop.set()
+
+
+def _gather(
+    lines: "queue.Queue[Row | BaseException | None]", cut: Cut, silence_seconds: float | None
+) -> Iterator[list[Row]]:
+    chunk: list[Row] = []
+    while True:
+        try:
+            item = lines.get(timeout=silence_seconds if chunk else None)
+        except queue.Empty:
+            cut.restart()
+            yield chunk
+            chunk = []
+            continue
+        if isinstance(item, Row):
+            chunk.append(item)
+            if not cut(item):
+                continue
+        if chunk:
+            yield chunk
+            chunk = []
+        if item is None:
+            return
+        if isinstance(item, BaseException):
+            raise item
+
+
+class Finished(NamedTuple):
+    """One record, finished.
+
+    Attributes:
+        record: What came in, None where it could not be read.
+        answers: Its predictions, one for each sample; empty where the record failed.
+        error: Why it failed.
+        over_tokens: Tokens that were more than fit at once: dropped, or read in further windows.
+    """
+
+    record: Mapping[str, Any] | None
+    answers: list[dict[str, Any]]
+    error: HfcliError | None = None
+    over_tokens: int = 0
+
+
+@dataclass
+class Chunk:
+    """Rows that are worked on together, and what went wrong with some of them, by their place.
+
+    Attributes:
+        rows: The rows.
+        keep_going: Whether a bad record gets an error in its place instead of ending the job.
+        errors: What went wrong.
+    """
+
+    rows: Sequence[Row]
+    keep_going: bool
+    errors: dict[int, HfcliError] = field(default_factory=dict)
+
+    def readable(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Places and records of those that could be read, up to the first error that ends the job."""
+        for i, row in enumerate(self.rows):
+            if row.record is None:
+                self.errors[i] = row.error or DataError("unreadable")
+            else:
+                yield i, row.record
+            if self.ends(i):
+                return
+
+    def ends(self, i: int) -> bool:
+        """Whether what happened to a record ends the job; else an error of its own has a place in the output."""
+        return i in self.errors and not (self.keep_going and isinstance(self.errors[i], (DataError, DeviceError)))
+
+    def settled(self, finish: Callable[[int, Mapping[str, Any]], Finished]) -> tuple[list[Finished], HfcliError | None]:
+        """The records finished, up to the first error that ends the job, and that error."""
+        errors = {i: _located(error, self.rows[i]) for i, error in self.errors.items()}
+        end = min((i for i in errors if self.ends(i)), default=len(self.rows))
+        finished = [
+            Finished(row.record, [], errors[i]) if i in errors else finish(i, row.record or {})
+            for i, row in enumerate(self.rows[:end])
+        ]
+        return finished, errors.get(end)
+
+
+Tick = Callable[[int, float], None]
+"""Told under way: new tokens, and which share of the chunk they are."""
+
+
+class Worker(Protocol):
+    """What works on chunks: a loaded model with everything it needs."""
+
+    def chunk(self, rows: Sequence[Row], tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
+        """A chunk finished, as `Chunk.settled` says."""
+
+    def note(self) -> str | None:
+        """What it counts besides records; None where it is tokens."""
+
+
+def run(
+    chunks: Iterable[list[Row]], worker: Worker, tell: Tell, fraction: Callable[[float], float | None], done: int
+) -> Iterator[list[Finished]]:
+    """Records finished, chunk by chunk. A record that fails ends the job after those before it are given back.
+
+    Args:
+        chunks: The input.
+        worker: Works on each.
+        tell: Gets progress.
+        fraction: The share of the input that so many records are, those of an earlier run counted in.
+        done: Records that an earlier run has finished.
+    """
+    started = time.monotonic()
+    before = share = fraction(done) or 0.0
+    finished = tokens = 0
+    rows, begun = 0, 0.0
+
+    def tick(new_tokens: int, part: float) -> None:
+        nonlocal share, tokens, begun
+        tokens += new_tokens
+        begun += part
+        # A chunk may take a minute: the share of its tokens counts as a share of its records.
+        now = fraction(done + finished + rows * min(begun, 1.0))
+        if now is not None:  # an estimate by size: shorter records later on must not turn the bar back
+            share = max(now, share)
+        note = worker.note()
+        seconds = time.monotonic() - started
+        counted = tokens if note is None else None
+        tell(Working(finished, counted, None if now is None else share, seconds, before, note or ""))
+
+    for chunk in chunks:
+        rows, begun = len(chunk), 0.0
+        made, failure = worker.chunk(chunk, tick, tell)
+        finished += len(made)
+        rows = 0
+        tick(0, 0.0)
+        yield made
+        if failure is not None:
+            raise failure
+
+
+def in_halves(batch: list[int], work: Callable[[list[int]], None], halved: Callable[[int, int], None]) -> Iterator[int]:
+    """Work on a batch; where memory runs out, on its halves. Yields those that do not fit alone.
+
+    Args:
+        batch: What to work on.
+        work: Does it, or raises the RuntimeError of memory that ran out.
+        halved: Told how many the batch held, and how many its larger half does.
+    """
+    try:
+        return work(batch)
+    except RuntimeError as error:
+        if not environment.out_of_memory(error):
+            raise
+    environment.empty_cache()
+    if len(batch) == 1:
+        yield batch[0]
+        return
+    half = len(batch) // 2
+    halved(len(batch), len(batch) - half)
+    yield from in_halves(batch[:half], work, halved)
+    yield from in_halves(batch[half:], work, halved)
+
+
+def _located(error: HfcliError, row: Row) -> HfcliError:
+    """The error with the place of its record in front, if it does not name it already."""
+    if row.error is error or not row.where:
+        return error
+    return type(error)(f"{row.where}: {error.message}", error.hint)

@@ -1,0 +1,319 @@
+"""`hfcli finetune` without its screen: from what was asked for to a trained model in a folder."""
+
+import math
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import accelerate
+import numpy as np
+import psutil
+import torch
+
+from hfcli.errors import ModelError, UsageError, did_you_mean
+from hfcli.events import Head, Measured, Note, Tell, Training
+from hfcli.options import ModelOptions
+from hfcli.options.training import RunOptions, TrainingOptions
+from hfcli.options.transfer import TransferOptions
+from hfcli.runtime import checkpoints, environment, folders, foundation, loading, memory, optimization
+from hfcli.runtime.evaluation import Evaluator, primary
+from hfcli.runtime.finishing import finish
+from hfcli.runtime.forward import Loss, Network, class_weights
+from hfcli.runtime.plan import Plan
+from hfcli.runtime.preparing import Prepared
+from hfcli.runtime.quick import quicken
+from hfcli.runtime.run import Job, State, Stop
+from hfcli.runtime.saving import Result
+from hfcli.runtime.training import HISTORY, train
+from hfcli.tasks import text_classification
+
+
+@dataclass
+class Finetuning:
+    """One model, one data set, one seed.
+
+    Attributes:
+        prepared: Data, labels and features.
+        model: How the model is loaded and placed.
+        training: How it learns.
+        transfer: What of it learns.
+        run: When to measure and save.
+        folder: Where everything goes.
+        flags: What the user typed, by flag; for the recipe that repeats the run.
+        tell: Gets notes and progress.
+    """
+
+    prepared: Prepared
+    model: ModelOptions
+    training: TrainingOptions
+    transfer: TransferOptions
+    run: RunOptions
+    folder: Path
+    flags: Mapping[str, Any]
+    tell: Tell
+    best: "dict[int, tuple[float, np.ndarray, dict[str, Measured]]]" = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        prepared = self.prepared
+        kind = prepared.settings.problem_type or "single_label_classification"
+        self.metric, self.higher = primary(self.run.metric_for_best_model, kind)
+        self.began = time.monotonic()
+        self.accelerator = self._accelerator()
+        self.device = self.accelerator.device
+        defaults = prepared.task.defaults
+        self.rate = self.training.learning_rate or float(defaults["learning_rate"])
+        each = self.training.per_device_train_batch_size
+        world = self.accelerator.num_processes
+        batch = each * world * self.training.gradient_accumulation_steps if each else self.training.batch_size
+        self.batch = batch or int(defaults["batch_size"])
+        encoded = prepared.encoded
+        self.plan = Plan(encoded.starts, encoded.lengths, self.batch, self.training.seed)
+        self.epochs = self.training.num_train_epochs or float(defaults["num_train_epochs"])
+        self.steps = self.training.max_steps or math.ceil(self.epochs * self.plan.steps_per_epoch)
+        if self.training.max_steps:
+            self.epochs = self.steps / self.plan.steps_per_epoch
+        self.class_weights = self._class_weights()
+        self._load()
+
+    # the parts
+
+    def _class_weights(self) -> list[float] | None:
+        encoded, names = self.prepared.encoded, self.prepared.labels.names
+        training = self.training
+        given = {"--class-weight": training.class_weight, "--label-smoothing-factor": training.label_smoothing_factor}
+        if not names:
+            for flag in filter(given.get, given):
+                raise UsageError(f"{flag} is about classes, and these labels are numbers", f"leave out {flag}")
+            return None
+        values = encoded.labels["labels"][encoded.starts[:-1]]
+        counts = values.sum(0) if values.ndim == 2 else np.bincount(values.astype(int), minlength=len(names))
+        return class_weights(training.class_weight, names, counts)
+
+    def _accelerator(self) -> Any:
+        device = environment.pick_device(self.model.device, self.tell)
+        if self.model.dtype == "float16":
+            raise UsageError("--dtype float16 cannot train (its range is too small)", "--dtype bfloat16, or auto")
+        placement = environment.place(device, self.model.dtype)
+        self.dtype, self.why = placement.dtype_name, placement.reason
+        if device.index:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
+        for tracker in self.run.report_to:
+            there = [str(kind.value) for kind in accelerate.tracking.get_available_trackers()]
+            if tracker not in there:
+                known = [str(kind.value) for kind in accelerate.utils.LoggerType if kind.value != "all"]
+                if tracker in known:
+                    raise UsageError(f"--report-to {tracker} is not installed", f"pip install {tracker}")
+                near = did_you_mean(tracker, known)
+                raise UsageError(f"--report-to {tracker} is no tracker; there is {', '.join(known)}", near)
+        accelerate.state.AcceleratorState._reset_state()  # else a second run in this process has the first one's dtype
+        return accelerate.Accelerator(
+            cpu=device.type == "cpu",
+            mixed_precision="bf16" if self.dtype == "bfloat16" else "no",
+            log_with=self.run.report_to or None,
+            project_dir=str(self.folder),
+        )
+
+    def _load(self) -> None:
+        """The model on its device, and what learns of it."""
+        prepared = self.prepared
+        overrides = text_classification.prepare(prepared.labels)
+        built = foundation.build(prepared.task, prepared.foundation, overrides, self.model, self.training.seed)
+        self.new_head, model = built.new_head, built.model
+        if self.training.gradient_checkpointing:
+            if not model.supports_gradient_checkpointing:
+                raise UsageError(
+                    f"{prepared.foundation.location.name} cannot do --gradient-checkpointing", "leave it out"
+                )
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        tokens = prepared.encoded.take([0])[0].inputs["input_ids"]
+        if model.config.is_encoder_decoder:  # it classifies by the token that ends a text
+            end = model.config.eos_token_id
+            if end not in tokens or prepared.foundation.tokenizer.pad_token_id == end:
+                name, wrong = prepared.foundation.location.name, "does not add" if end not in tokens else "pads with"
+                raise ModelError(f"the tokenizer of {name} {wrong} the end token, by which the model classifies")
+        torch.manual_seed(self.training.seed)
+        if self.transfer.lora:
+            model = optimization.put_adapters(model, self.transfer)
+        model = model.to(self.device).train()
+        if self.device.type == "cpu" and self.dtype == "bfloat16":
+            first = [layers[0] for layers in optimization.stacks(model).values()]
+            quicken(model, first, torch.tensor(tokens[None], dtype=torch.long))
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.learning = optimization.Learning(model, self.training, self.transfer, self.rate, self.steps)
+        vocabulary = loading.vocabulary_size(model)
+        wide = min(prepared.foundation.max_tokens, 1 << 20) if self.dtype == "bfloat16" else 0
+        self.network = Network(model, prepared.foundation.tokenizer, vocabulary, self.device, wide)
+        self.learns = sum(parameter.numel() for parameter in self.learning.parameters.values())
+        length = int(prepared.encoded.lengths.max())
+        checkpointing = self.training.gradient_checkpointing
+        config = model.config
+        self.max_tokens = self.training.tokens_per_batch or memory.tokens_at_once(
+            self.device, self.parameters, self.learns, config, length, checkpointing
+        )
+        self.eval_tokens = self.max_tokens * 2  # no gradients to keep
+        most = min(self.max_tokens, int(prepared.encoded.lengths.max()) * self.batch)
+        self.estimate = memory.estimate(self.device, self.parameters, self.learns, most, config, length, checkpointing)
+
+    def head(self, resumed: tuple[str, ...] = ()) -> Head:
+        """What is going to be done, in lines."""
+        prepared = self.prepared
+        labels = prepared.labels.names
+        size = f"{self.parameters / 1e6:,.0f} M" if self.parameters >= 1e6 else f"{self.parameters / 1e3:,.0f} k"
+        what = f"{len(labels)} labels" if labels else "one number"
+        parts = [str(prepared.foundation.location.name), f"{size} parameters"]
+        parts.append(f"{'new' if self.new_head else 'its own'} head, {what}")
+        if self.learns < self.parameters:
+            parts.append(f"{self.learns / self.parameters:.2%} of them learn")
+        texts = " + ".join(str(prepared.columns[name]) for name in ("text", "text_pair") if prepared.columns.get(name))
+        shown = ", ".join(labels[:6]) + (f", ... {len(labels) - 6} more" if len(labels) > 6 else "")
+        kind = f" ({shown})" if labels else " (a number)"
+        data = f"{prepared.data.name} · {texts} -> {prepared.columns['label']}{kind}"
+        where = f"held out (no validation split; 10%, seed {self.training.seed})"
+        evaluated = where if prepared.held_out else f"to measure on ({prepared.evaluation.name})"
+        counts = f"{len(prepared.encoded):,} train · {len(prepared.encoded_evaluation):,} {evaluated}"
+        name = "cpu" if self.device.type == "cpu" else f"{self.device} {torch.cuda.get_device_name(self.device)}"
+        free = environment.total_bytes(self.device) / 1e9
+        taken = self.estimate.total
+        if self.device.type == "cpu":  # libraries and data are in the same memory
+            taken += max(psutil.Process().memory_info().rss - self.estimate.weights, 0)
+        device = f"{name}, {self.dtype} · about {taken / 1e9:.1f} of {free:.0f} GB"
+        if self.accelerator.num_processes > 1:
+            device = f"{self.accelerator.num_processes} x {device}"
+        epochs = (
+            f"{self.epochs:g} epoch{'s' * (self.epochs != 1)}"
+            if not self.training.max_steps
+            else f"{self.steps:,} step{'s' * (self.steps != 1)}"
+        )
+        run = f"{self.folder} · batch {self.batch} · lr {re.sub(r'[.]?0*e', 'e', f'{self.rate:.3e}')} · {epochs}"
+        return Head(" · ".join(parts), (data, counts), prepared.lengths, device, run, resumed)
+
+    def identity(self) -> dict[str, Any]:
+        """What the result depends on besides versions."""
+        prepared = self.prepared
+        names = [name for name in prepared.columns.values() if name]
+        training = asdict(self.training)
+        for free in (
+            "tokens_per_batch", "gradient_checkpointing", "seeds", "batch_size", "per_device_train_batch_size",
+            "gradient_accumulation_steps", "num_train_epochs", "max_steps",
+        ):  # fmt: skip
+            training.pop(free)
+        return {
+            "model": str(prepared.foundation.location),
+            "train": prepared.train.digest(names),
+            "evaluation": prepared.evaluation.digest(names),
+            "labels": list(prepared.labels.names),
+            "settings": asdict(prepared.settings),
+            **{name.replace("_", "-"): value for name, value in {**training, **asdict(self.transfer)}.items()},
+            "learning-rate": self.rate,
+            "batch-size": self.batch,
+            "steps": self.steps,
+            "metric": self.metric,
+            "eval-steps": self.run.eval_steps,
+            "early-stopping-patience": self.run.early_stopping_patience,
+            "dtype": self.dtype,
+        }
+
+    def circumstances(self) -> dict[str, str]:
+        """What the result's bits depend on, but not what is learnt."""
+        cuda = self.device.type == "cuda"
+        return {
+            **environment.versions(),
+            "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
+            "processes": str(self.accelerator.num_processes),
+            "tokens-per-batch": str(self.training.tokens_per_batch or "auto"),
+            "gradient-checkpointing": str(self.training.gradient_checkpointing).lower(),
+        }
+
+    # the run
+
+    def go(self) -> Iterator[Training | Result]:
+        """Train, and put the result into the folder: Head, Step, Evaluated, Saved ..., and Result at the end."""
+        if not self.accelerator.is_main_process:
+            self.accelerator.wait_for_everyone()
+            checkpoint, _ = checkpoints.newest(self.folder)
+            yield from self._go(checkpoint, ())
+            return
+        with checkpoints.lock(self.folder):
+            opened = folders.open_run(self.folder, self.run, self.identity(), self.circumstances())
+            self.accelerator.wait_for_everyone()
+            yield from self._go(opened.checkpoint, opened.said)
+
+    def _go(self, checkpoint: checkpoints.Checkpoint | None, said: tuple[str, ...]) -> Iterator[Training | Result]:
+        state, identity = State(self.max_tokens, self.eval_tokens), self.identity()
+        if checkpoint is not None:
+            state = self._restore(checkpoint)
+            epoch = f"{state.step / self.plan.steps_per_epoch:.2f}"
+            where = f"{self.folder} · step {state.step:,} of {self.steps:,}, epoch {epoch}, hashes ok"
+            said = (where, *said)
+        yield self.head(said)
+        if self.accelerator.is_main_process:
+            checkpoints.truncate_history(self.folder / HISTORY, state.step)
+        if self.run.report_to:
+            plain = {name: v if isinstance(v, int | float | bool) else str(v) for name, v in identity.items()}
+            self.accelerator.init_trackers(self.folder.name, config=plain)
+        try:
+            yield from train(self._job(state), state)
+        finally:
+            if self.run.report_to:
+                self.accelerator.end_training()
+        yield finish(self, state)
+
+    def _restore(self, checkpoint: checkpoints.Checkpoint) -> State:
+        kept = {name: checkpoint.state[name] for name in State.__dataclass_fields__}
+        model, optimizer = (checkpoints.tensors(checkpoint, stem) for stem in ("model", "optimizer"))
+        self.learning.restore(model, optimizer)
+        state, then = State(**kept), checkpoint.state["versions"]
+        memory = ("device", "processes", "tokens-per-batch", "gradient-checkpointing")
+        if any(then.get(name) != self.circumstances()[name] for name in memory):
+            state.max_tokens, state.eval_tokens = self.max_tokens, self.eval_tokens
+        if state.best_step not in (0, state.step):
+            best, said = checkpoints.newest(self.folder, state.best_step)
+            if best is None:
+                why = said[0] if said else f"checkpoint-{state.best_step} is not there"
+                self.tell(Note(f"{why}: it was the best so far; the best from here on is taken"))
+                state.best_step, state.best_value = state.step * (state.step >= self.steps), None
+                state.without_best = 0
+        return state
+
+    def _job(self, state: State) -> Job:
+        prepared = self.prepared
+        tensor = None if self.class_weights is None else torch.tensor(self.class_weights, device=self.device)
+        loss = Loss(tensor, self.training.label_smoothing_factor)
+        extra = self.metric
+        evaluator = Evaluator(
+            self.network,
+            prepared.encoded_evaluation,
+            prepared.settings,
+            self.accelerator,
+            state.eval_tokens,
+            self.tell,
+            extra,
+        )
+
+        def evaluate(stop: Stop) -> tuple[float, dict[str, Measured]] | None:
+            alone = self.accelerator.num_processes == 1  # else the ranks would wait for the one that stopped
+            if not alone:  # they deal out batches, which must be the same ones for all
+                least = torch.tensor(state.eval_tokens, device=self.device)
+                torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
+                evaluator.max_tokens = int(least)
+            logits = evaluator.logits(lambda: bool(stop.number) and alone)
+            state.eval_tokens = evaluator.max_tokens
+            if logits is None:
+                return None
+            losses, probabilities = evaluator.losses(logits, loss), evaluator.probabilities(logits)
+            mean, scores = float(losses.mean()), evaluator.scores(probabilities, losses)
+            self.best[state.step] = mean, probabilities, scores
+            for step in [step for step in self.best if step not in (state.step, state.best_step)]:
+                del self.best[step]
+            return mean, scores
+
+        self.evaluator, self.evaluate = evaluator, evaluate
+        return Job(
+            self.network, self.learning, loss, self.plan, prepared.encoded, self.accelerator, self.steps,
+            self.training.seed, self.folder, evaluate, self.metric, self.higher, self.training.max_grad_norm, self.run,
+            self.tell, {"versions": self.circumstances()},
+        )  # fmt: skip

@@ -1,0 +1,132 @@
+"""One micro-batch through a model that has a head: inputs, outputs, and the loss that its labels call for."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from hfcli.errors import UsageError, did_you_mean
+from hfcli.runtime.padding import pad
+from hfcli.tasks.base import Feature
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model with what its inputs need.
+
+    Attributes:
+        model: On its device.
+        tokenizer: For padding.
+        vocabulary: Rows of its input embedding.
+        device: Where it is.
+        wide: Rows are padded to multiples of 8 up to this length, which the model takes; 0 to the longest row.
+    """
+
+    model: Any
+    tokenizer: Any
+    vocabulary: int
+    device: torch.device
+    wide: int = 0
+
+    @property
+    def side(self) -> Literal["left", "right"]:
+        """Where padding goes: encoders as their tokenizer says; decoders look for the last token from the left."""
+        config = self.model.config
+        left = self.tokenizer.padding_side == "left" and config.model_type in ("xlnet", "transfo-xl")
+        return "left" if left else "right"
+
+    def logits(self, features: Sequence[Feature]) -> torch.Tensor:
+        """The head's outputs, `(batch, labels)`."""
+        inputs = pad(features, self.tokenizer, self.vocabulary, self.side, self.device, self.wide)
+        return self.model(**{name: value for name, value in inputs.items() if name in self._taken}).logits
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        """What the model reads: a DistilBERT may come with a BERT's tokenizer, and knows no token types."""
+        model = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model  # LoRA wraps it
+        return set(inspect.signature(model.forward).parameters)
+
+
+def targets(features: Sequence[Feature], device: torch.device) -> torch.Tensor:
+    """The features' labels, stacked: `(batch,)` or `(batch, labels)`."""
+    return torch.from_numpy(np.stack([feature.labels["labels"] for feature in features])).to(device)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss that dtype and shape of the labels call for, summed over records.
+
+    int `(batch,)` is a class (cross entropy), float `(batch,)` a number (squared error), float `(batch, labels)` a set
+    of classes (binary cross entropy, mean over labels).
+
+    Attributes:
+        class_weights: What errors on each class cost, `(labels,)`, or None.
+        smoothing: Share of the target that is spread over all classes.
+    """
+
+    class_weights: torch.Tensor | None = None
+    smoothing: float = 0.0
+
+    def __call__(self, logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """The sum of the losses, each times its weight.
+
+        Args:
+            logits: `(batch, labels)`.
+            labels: As above.
+            weights: `(batch,)`, 1 for a record of one window.
+        """
+        return (self.each(logits, labels) * weights).sum()
+
+    def each(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The losses, computed in float32: `(batch,)`."""
+        logits = logits.float()
+        if labels.ndim == 2:
+            smooth = labels * (1 - self.smoothing) + self.smoothing / 2
+            pairs = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=self.class_weights, reduction="none")
+            return pairs.mean(dim=1)
+        if labels.is_floating_point():
+            return F.mse_loss(logits.squeeze(-1), labels, reduction="none")
+        return F.cross_entropy(
+            logits, labels, weight=self.class_weights, label_smoothing=self.smoothing, reduction="none"
+        )
+
+
+def class_weights(text: str | None, names: Sequence[str], counts: np.ndarray) -> list[float] | None:
+    """What --class-weight says.
+
+    Args:
+        text: `balanced` (every class weighs the same in sum), or `name=weight,...`; the others weigh 1.
+        names: Names of the classes.
+        counts: Training records of every class, `(labels,)`.
+
+    Raises:
+        UsageError: It is neither, or names a label that is not there.
+    """
+    if text is None:
+        return None
+    if text == "balanced":
+        # Source: scikit-learn's class_weight="balanced", n / (k * n_c).
+        return [float(counts.sum() / (len(names) * count)) if count else 0.0 for count in counts]
+    weights = dict.fromkeys(names, 1.0)
+    for part in text.split(","):
+        name, _, value = part.rpartition("=")
+        if name.strip() not in weights:
+            there = ", ".join(names)
+            hint = did_you_mean(name.strip(), names) or "--class-weight balanced"
+            raise UsageError(f"--class-weight: no label {name.strip()!r}; there is {there}", hint)
+        try:
+            weights[name.strip()] = float(value)
+        except ValueError:
+            raise UsageError(f"--class-weight: {value!r} is not a number", f"--class-weight {names[0]}=2") from None
+        if not 0 <= weights[name.strip()] < float("inf"):
+            raise UsageError(f"--class-weight: {value} is not a weight", "a number from 0 up")
+    if not any(weights.values()):
+        raise UsageError(
+            f"--class-weight {text}: nothing is learnt where every class weighs 0", "--class-weight balanced"
+        )
+    return list(weights.values())
