@@ -33,7 +33,7 @@ def llama(dropout=0.1):
 
 def quickened(model):
     other = copy.deepcopy(model)
-    quick.quicken(other, [layers[0] for layers in optimization.stacks(other).values()], IDS[:1])
+    quick.quicken(other, list(optimization.stacks(other).values()), IDS[:1], autocast=True)
     return other
 
 

@@ -139,9 +139,9 @@ class Finetuning:
         if self.transfer.lora:
             model = optimization.put_adapters(model, self.transfer)
         model = model.to(self.device).train()
-        if self.device.type == "cpu" and self.dtype == "bfloat16":
-            first = [layers[0] for layers in optimization.stacks(model).values()]
-            quicken(model, first, torch.tensor(tokens[None], dtype=torch.long))
+        if self.device.type == "cpu":
+            stacks = list(optimization.stacks(model).values())
+            quicken(model, stacks, torch.tensor(tokens[None], dtype=torch.long), autocast=self.dtype == "bfloat16")
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.learning = optimization.Learning(model, self.training, self.transfer, self.rate, self.steps)
         vocabulary = loading.vocabulary_size(model)
