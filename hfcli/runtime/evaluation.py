@@ -9,7 +9,7 @@ import torch
 
 from hfcli import metrics
 from hfcli.errors import DeviceError, UsageError, did_you_mean
-from hfcli.events import Measured, Progress, Tell
+from hfcli.events import Measured, Note, Progress, Tell
 from hfcli.runtime import environment
 from hfcli.runtime.features import Encoded
 from hfcli.runtime.forward import Loss, Network
@@ -41,7 +41,7 @@ class Evaluator:
         settings: Kind of problem and threshold.
         accelerator: Ranks and autocast.
         max_tokens: Of a batch, with its padding.
-        tell: Gets Progress.
+        tell: Gets Progress, and a note when memory did not suffice.
         extra: A metric that was asked for besides those of the kind.
     """
 
@@ -110,6 +110,8 @@ class Evaluator:
         if rows == 1:
             raise DeviceError(f"one record of {length} tokens does not fit into memory", "a smaller --max-length")
         self.max_tokens = rows // 2 * length
+        now = f"{rows // 2} x {length} at most"
+        self.tell(Note(f"out of memory while measuring, at {rows} x {length} tokens; now {now}"))
         return cut(np.concatenate(waiting).tolist(), self.encoded.lengths, self.max_tokens)
 
     def losses(self, logits: np.ndarray, loss: Loss) -> np.ndarray:

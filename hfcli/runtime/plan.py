@@ -20,7 +20,7 @@ class Plan:
     Attributes:
         starts: Features of record r are `starts[r]` to `starts[r + 1]`, shape `(records + 1,)`.
         lengths: Tokens of every feature, shape `(features,)`.
-        batch: Records in a step; the last step of an epoch takes what is left.
+        batch: Records in a step; where they do not divide an epoch, in its largest ones.
         seed: Of the order of records, which is another one in every epoch.
     """
 
@@ -38,9 +38,14 @@ class Plan:
         return math.ceil(self.records / self.batch)
 
     def step(self, number: int) -> np.ndarray:
-        """Records of the step of that number, counted from 0 over all epochs."""
+        """Records of the step of that number, counted from 0 over all epochs.
+
+        The steps of an epoch are of one size, give or take a record. A rest for the last one would count for more: of
+        100 records 32 at a time, the 4 that are left would move the weights as far as the 32 before them.
+        """
         epoch, within = divmod(number, self.steps_per_epoch)
-        return _order(self.records, self.seed, epoch)[within * self.batch : (within + 1) * self.batch]
+        first, last = (step * self.records // self.steps_per_epoch for step in (within, within + 1))
+        return _order(self.records, self.seed, epoch)[first:last]
 
     def features(self, records: np.ndarray) -> np.ndarray:
         """Features of these records."""
