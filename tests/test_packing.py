@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from hfcli.runtime import optimization, quick
-from hfcli.runtime.packing import layout
+from hfcli.runtime.packing import layout, packing_of
 
 LENGTHS = [19, 17, 9, 9, 8, 8, 7, 5, 5, 4, 3, 1]
 SHAPE = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "pad_token_id": 0}
@@ -53,7 +53,7 @@ def quickened(model):
 
 
 def is_packed(model):
-    return any(getattr(module, "packing", None) for module in model.modules())
+    return any(packing_of(module) for module in model.modules())
 
 
 def gradients(model, inputs):
@@ -99,12 +99,50 @@ class Counting(torch.nn.Module):
         return self.attention(hidden + torch.arange(hidden.shape[1])[None, :, None] / 10, *args, **kwargs)
 
 
-def test_layers_that_count_positions_get_the_padded_batch():
+class Biased(torch.nn.Module):
+    """Attention whose scores are the higher the farther two tokens are apart, handed on as transformers does."""
+
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, hidden, *args, **kwargs):
+        far = torch.arange(hidden.shape[1]).float()
+        return self.attention(hidden, *args, position_bias=(far - far[:, None])[None, None], **kwargs)
+
+
+@pytest.mark.parametrize("odd", [Counting, Biased])
+def test_layers_that_share_a_module_and_need_the_padded_batch_get_it(odd):
     model = classifier("bert")
-    model.bert.encoder.layer[1].attention = Counting(model.bert.encoder.layer[1].attention)
+    for layer in model.bert.encoder.layer:
+        layer.shared = model.classifier  # a module in several places
+        layer.attention = odd(layer.attention)
     ours = quickened(model)
     assert not is_packed(ours)
     assert_the_same(gradients(ours, batch()), gradients(model, batch()))
+
+
+def test_a_model_that_takes_no_such_rows_is_left_alone():
+    model = classifier("bert", max_position_embeddings=20)
+    ours = quickened(model)  # it is tried on rows of 24 tokens
+    assert not is_packed(ours)
+    assert_the_same(gradients(ours, batch()), gradients(model, batch()))
+
+
+def test_a_model_that_leaves_out_layers_gets_the_padded_batch():
+    torch.manual_seed(0)
+    ours = quickened(classifier("opt", layerdrop=0.5, word_embed_proj_dim=32, ffn_dim=64))
+    assert not is_packed(ours)
+    for _ in range(10):
+        gradients(ours, batch())
+
+
+def test_what_was_restored_is_a_model_like_any_other():
+    model = classifier("bert")
+    ours = quickened(model)
+    gradients(ours, batch())
+    quick.restore(ours)
+    assert_the_same(gradients(ours, batch([9, 9, 9])), gradients(model, batch([9, 9, 9])))
 
 
 def test_padding_on_the_left_is_left_out_too():

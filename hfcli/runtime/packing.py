@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+_NAME = "hfcli_packing"  # an attribute of every module in a layer
+_HIDDEN = "hidden_states"
 _ROWS = 8  # of a group: always the same, since the matrix library makes a kernel for every new shape
 
 
@@ -152,6 +154,9 @@ def _rounded(size: int) -> int:
 class Packing:
     """What the hooks of a model and its attention know of the batch at hand.
 
+    It is the last one that the model was given: a backward pass that runs layers again (gradient checkpointing) has to
+    come before the next.
+
     Attributes:
         layout: Of the batch; None where it is not packed.
     """
@@ -159,50 +164,52 @@ class Packing:
     def __init__(self) -> None:
         self.layout: Layout | None = None
         self._handles: list[Any] = []
-        self._inside: list[Any] = []
+        self._inside: list[torch.nn.Module] = []
 
     def install(self, model: torch.nn.Module, layers: Sequence[torch.nn.Module]) -> None:
-        """Pack what goes through the layers; their attention finds this as its attribute `packing`."""
+        """Pack what goes through the layers; their attention finds this with `packing_of`."""
+        self._inside = [module for layer in layers for module in layer.modules()]
+        for module in self._inside:
+            vars(module)[_NAME] = self
         self._handles = [
             model.register_forward_pre_hook(self._begin, with_kwargs=True),
             layers[0].register_forward_pre_hook(self._enter, with_kwargs=True),
-            *(layer.register_forward_pre_hook(self._pass, with_kwargs=True) for layer in layers),
+            *(layer.register_forward_pre_hook(self._along, with_kwargs=True) for layer in layers),
             layers[-1].register_forward_hook(self._leave),
         ]
-        self._inside = [module for layer in layers for module in layer.modules()]
-        for module in self._inside:
-            module.packing = self
 
     def remove(self) -> None:
         """Take it away again."""
         for handle in self._handles:
             handle.remove()
         for module in self._inside:
-            del module.packing
+            vars(module).pop(_NAME, None)
 
     def _begin(self, model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         mask = kwargs.get("attention_mask")
-        self.layout = layout(mask.bool().numpy()) if mask is not None and mask.ndim == 2 else None
+        if mask is None or mask.ndim != 2 or mask.all():  # nothing is known of its padding, or there is none
+            self.layout = None
+        else:
+            self.layout = layout(mask.bool().numpy())
 
     def _enter(self, layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.layout is None:
             return None
         if args:
             return (self.layout.pack(args[0]), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": self.layout.pack(kwargs["hidden_states"])}
+        return args, {**kwargs, _HIDDEN: self.layout.pack(kwargs[_HIDDEN])}
 
-    def _pass(self, layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What else is given for every token, such as rotary embeddings."""
+    def _along(self, layer: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What else every layer is given for each token, such as rotary embeddings."""
         if self.layout is None:
             return None
         return args, {
-            name: value if name == "hidden_states" or "mask" in name else self._along(value)
-            for name, value in kwargs.items()
+            name: value if name == _HIDDEN or "mask" in name else self._packed(value) for name, value in kwargs.items()
         }
 
-    def _along(self, value: Any) -> Any:
+    def _packed(self, value: Any) -> Any:
         if isinstance(value, tuple):
-            return tuple(self._along(part) for part in value)
+            return tuple(self._packed(part) for part in value)
         assert self.layout is not None
         batch, seq = self.layout.shape
         if isinstance(value, torch.Tensor) and 2 <= value.ndim <= 3 and value.shape[:2] in ((batch, seq), (1, seq)):
@@ -215,3 +222,8 @@ class Packing:
         if isinstance(output, tuple):
             return (self.layout.unpack(output[0]), *output[1:])
         return self.layout.unpack(output)
+
+
+def packing_of(module: torch.nn.Module) -> Packing | None:
+    """What is installed on the layer that the module is in."""
+    return vars(module).get(_NAME)

@@ -20,7 +20,7 @@ class Plan:
     Attributes:
         starts: Features of record r are `starts[r]` to `starts[r + 1]`, shape `(records + 1,)`.
         lengths: Tokens of every feature, shape `(features,)`.
-        batch: Records in a step; where they do not divide an epoch, in its largest ones.
+        batch: Records in a step, at most.
         seed: Of the order of records, which is another one in every epoch.
     """
 

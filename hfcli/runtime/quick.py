@@ -18,9 +18,10 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from hfcli.runtime.packing import Packing
+from hfcli.runtime.packing import Packing, packing_of
 
 _ATTENTION = "hfcli"
+_TRIED = (24, 23, 17, 12, 9, 5, 3, 1, 7)  # lengths of rows: two groups, the second one shorter than the batch
 _ROUNDING = 3e-5  # of float32 in a few dozen layers, relative to the largest output
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
@@ -42,7 +43,7 @@ def quicken(
         AttentionInterface.register(_ATTENTION, _attention)
         AttentionMaskInterface.register(_ATTENTION, sdpa_mask)
         model.set_attn_implementation(_ATTENTION)
-        if len(stacks) == 1 and not model.config.is_encoder_decoder:
+        if len(stacks) == 1 and not model.config.is_encoder_decoder and not _drops_layers(model.config):
             _pack(model, stacks[0], tokens)
     if not autocast:
         return
@@ -55,14 +56,19 @@ def quicken(
             hook.remove()
 
 
+def _drops_layers(config: Any) -> bool:
+    """Whether a step may leave out layers, the first or the last among them."""
+    return any(getattr(config, name, 0) for name in ("layerdrop", "encoder_layerdrop", "decoder_layerdrop"))
+
+
 def _pack(model: torch.nn.Module, layers: torch.nn.ModuleList, tokens: torch.Tensor) -> None:
     """Leave padding out of the layers, if their outputs for rows of different lengths stay the same.
 
     They do not where a layer sees other tokens by other means than attention, or counts positions itself.
     """
-    length = min(tokens.shape[1], 16)
-    rows = tokens[:, :length].repeat(3, 1)
-    mask = torch.arange(length) < torch.tensor([[length], [max(length - 1, 1)], [-(-length // 3)]])
+    ids = tokens[0].repeat(-(-_TRIED[0] // tokens.shape[1]))[: _TRIED[0]]
+    rows = torch.stack([ids.roll(row) for row in range(len(_TRIED))])
+    mask = torch.arange(_TRIED[0]) < torch.tensor(_TRIED)[:, None]
 
     def hidden() -> torch.Tensor:
         seen: list[Any] = []
@@ -73,15 +79,13 @@ def _pack(model: torch.nn.Module, layers: torch.nn.ModuleList, tokens: torch.Ten
             handle.remove()
         return (seen[0][0] if isinstance(seen[0], tuple) else seen[0])[mask]
 
-    packing, training = Packing(), model.training
+    packing, training, same = Packing(), model.training, False
     model.eval()
-    with torch.no_grad():
+    # Whatever goes wrong, in layers that nobody here has seen: then the batch stays as it is.
+    with torch.no_grad(), contextlib.suppress(Exception):
         expected = hidden()
         packing.install(model, layers)
-        try:
-            same = bool((hidden() - expected).abs().max() <= _ROUNDING * expected.abs().max())
-        except (RuntimeError, TypeError, ValueError, IndexError):  # a layer that takes no such rows
-            same = False
+        same = bool((hidden() - expected).abs().max() <= _ROUNDING * expected.abs().max())
     if not same:
         packing.remove()
     model.train(training)
@@ -89,6 +93,9 @@ def _pack(model: torch.nn.Module, layers: torch.nn.ModuleList, tokens: torch.Ten
 
 def restore(model: torch.nn.Module) -> None:
     """What is saved is a model like any other."""
+    for packing in filter(None, map(packing_of, model.modules())):
+        packing.remove()
+        break
     if getattr(model.config, "_attn_implementation", None) == _ATTENTION:
         model.set_attn_implementation("sdpa")
 
@@ -162,19 +169,18 @@ def _attention(
     written_out = dropout and kwargs.get("position_bias") is None
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     if written_out:
-        groups = getattr(module, "num_key_value_groups", 1)
-        key, value = repeat_kv(key, groups), repeat_kv(value, groups)
         query = query * (scaling or query.shape[-1] ** -0.5)
 
     def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         if written_out:
-            return _written_out(query, key, value, mask, dropout, causal)
+            groups = getattr(module, "num_key_value_groups", 1)
+            return _written_out(query, repeat_kv(key, groups), repeat_kv(value, groups), mask, dropout, causal)
         output, _ = sdpa_attention_forward(
             module, query, key, value, mask, dropout, scaling, is_causal=is_causal, **kwargs
         )
         return output
 
-    packing = getattr(module, "packing", None)
+    packing = packing_of(module)
     layout = packing.layout if packing else None
     if layout is None:
         return attend(query, key, value, attention_mask), None
