@@ -21,6 +21,7 @@ from transformers.masking_utils import sdpa_mask
 from hfcli.runtime.packing import Packing, packing_of
 
 _ATTENTION = "hfcli"
+_SHORT = 96  # tokens, up to which torch is faster in float32 than in bfloat16
 _TRIED = (24, 23, 17, 12, 9, 5, 3, 1, 7)  # lengths of rows: two groups, the second one shorter than the batch
 _ROUNDING = 3e-5  # of float32 in a few dozen layers, relative to the largest output
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
@@ -118,7 +119,7 @@ def _to_autocast_dtype(layer: torch.nn.Module, args: tuple[Any, ...], kwargs: di
 
 
 class QuickDropout(torch.nn.Dropout):
-    """Dropout whose masks are bytes of random 64-bit words: `bernoulli_` makes one number a byte's worth of randomness.
+    """Dropout whose masks are bytes of random 64-bit words, where `bernoulli_` draws a number for each value.
 
     The probability is rounded to 1/256, and the scale is that of the rounded one, so the mean stays exact.
     """
@@ -214,10 +215,15 @@ def _written_out(
     if mask is None and causal and query.shape[2] > 1:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril_()
     if mask is not None and mask.dtype == torch.bool:
-        scores = scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
+        closed = ~mask
+        first = int(closed.reshape(-1, closed.shape[-1]).any(0).to(torch.uint8).argmax())  # all see what is before
+        # No gradient passes where the softmax is 0, so this need not be in the graph.
+        scores.detach()[..., first:].masked_fill_(closed[..., first:], torch.finfo(scores.dtype).min)
     elif mask is not None:
         scores = scores + mask
-    mixed = _dropped(F.softmax(scores, dim=-1).to(value.dtype), dropout) @ value.contiguous()
+    with torch.autocast("cpu", enabled=False):  # which would take float32, several times as slow for long rows
+        weights = F.softmax(scores if scores.shape[-1] > _SHORT else scores.float(), dim=-1).to(value.dtype)
+    mixed = _dropped(weights, dropout) @ value.contiguous()
     return mixed.transpose(1, 2).contiguous()
 
 
