@@ -94,9 +94,9 @@ def _pack(model: torch.nn.Module, layers: torch.nn.ModuleList, tokens: torch.Ten
 
 def restore(model: torch.nn.Module) -> None:
     """What is saved is a model like any other."""
-    for packing in filter(None, map(packing_of, model.modules())):
+    packing = next(filter(None, map(packing_of, model.modules())), None)
+    if packing:
         packing.remove()
-        break
     if getattr(model.config, "_attn_implementation", None) == _ATTENTION:
         model.set_attn_implementation("sdpa")
 
