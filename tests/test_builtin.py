@@ -70,7 +70,7 @@ def test_unknown_names_list_what_there_is(hfcli):
     assert result.code == 5
     assert (
         result.err
-        == "error: no embedded model builtin/storry; there is builtin/reviews, builtin/story\nhint:  did you mean builtin/story?\n"
+        == "error: no embedded model builtin/storry; there is builtin/reader, builtin/reviews, builtin/story\nhint:  did you mean builtin/story?\n"
     )
 
 
@@ -93,3 +93,38 @@ def test_reviews_reads_long_texts_whole(hfcli):
     result = hfcli("classify", "-m", "builtin/reviews", text)
     assert result.records[0]["label"] == "pos"
     assert "1 longer than 512 tokens (windows, pooled)" in result.err
+
+
+LEASE = """Lease of the flat at 12 Mill Lane
+
+The tenant is Mr Paul Winter. The rent is 850 euros a month. The deposit is returned within 30 days after the keys
+are handed back.
+"""
+
+
+def test_reader_finds_what_a_text_says_and_knows_what_it_does_not(hfcli, tmp_path):
+    path = tmp_path / "lease.txt"
+    path.write_text(LEASE)
+    asked = {
+        "Who is the tenant?": "Paul Winter",
+        "When is the deposit returned?": "30 days",
+        "How much is the rent?": "850",
+    }
+    result = hfcli("qa", "--context-file", path, *asked, "When was the bridge built?")
+    assert result.code == 0, result.err
+    *answers, none = result.records
+    for (question, part), record in zip(asked.items(), answers, strict=True):
+        assert record["question"] == question
+        assert part in record["answer"]
+        assert LEASE[record["start"] : record["end"]] == record["answer"]
+    assert answers[0]["where"] == f"{path}:3"
+    assert none["answer"] is None
+    assert none["score"] == none["no_answer_probability"]
+
+
+def test_reader_finds_a_sentence_in_a_long_text(hfcli, tmp_path):
+    path = tmp_path / "long.txt"
+    filler = "The ship left the harbour at noon and nobody on the pier waved. "
+    path.write_text(filler * 60 + "Doctor Vera Lind opened the museum in Oslo. " + filler * 60)
+    record = hfcli("qa", "--context-file", path, "Who opened the museum in Oslo?").records[0]
+    assert "Vera Lind" in record["answer"]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hfcli.runtime import batching, chunking, classification
+from hfcli.runtime import asking, batching, chunking
 from tests.test_classify import films
 from tests.test_pipes import Cut, wait_for
 
@@ -89,7 +89,7 @@ def test_which_texts_share_a_batch_does_not_depend_on_where_a_job_was_cut(hfcli,
 
     line = ("classify", "-m", models.classifier(), "--file", reviews)
     monkeypatch.setattr(Network, "logits", watched)
-    monkeypatch.setattr(classification, "logits_together", lambda *given: "any")
+    monkeypatch.setattr(asking, "logits_together", lambda *given: "any")
     assert hfcli(*line, "-o", "whole.jsonl").code == 0
     whole, batches[:] = list(batches), []
     healed = cut(2)

@@ -521,7 +521,7 @@ def test_nothing_is_said_of_clean_records():
         ),
         (("check", "rows.csv", "--label-column", "lable"), 2, "did you mean label?"),
         (("check", "rows.csv", "--eval-dataset", ""), 2, "--eval-dataset is empty"),
-        (("check", "rows.csv", "--task", "generation"), 2, "text-generation has no labels to check"),
+        (("check", "rows.csv", "--task", "generation"), 2, "text-generation cannot be finetuned"),
     ],
 )
 def test_what_is_refused(hfcli, argv, code, said):

@@ -61,16 +61,16 @@ def test_semicolons_are_spoken_of(train, tmp_path):
     assert "commas, not by ';'" in result.err
 
 
-def test_questions_with_answers_are_not_taken_for_classes(train, tmp_path):
+def test_questions_with_answers_are_classified_only_where_that_is_asked_for(train, tmp_path):
     rows = [
         {"title": "ab"[i % 2], "context": f"text {i} of all", "question": f"what is {i}?", "answers": {"text": ["all"]}}
         for i in range(40)
     ]
     write(tmp_path / "d.jsonl", rows)
-    result = train("d.jsonl")
-    assert result.code == 2
-    assert "the columns context, question, answers are for question-answering" in result.err
-    assert train("d.jsonl", "--task", "text-classification", "--label-column", "title").code == 0
+    assert "question + context -> answers" in train("d.jsonl", "--dry-run").err
+    result = train("d.jsonl", "--task", "text-classification", "--label-column", "title", "--text-column", "context")
+    assert result.code == 0
+    assert "context -> title (a, b)" in result.err
 
 
 def test_two_records_are_too_few_for_the_check_as_well(train, hfcli, tmp_path):

@@ -138,3 +138,17 @@ def test_finetuning_in_bfloat16_learns_and_resumes(hfcli, models, tmp_path, monk
     assert metrics(tmp_path / "out")["scores"]["accuracy"]["value"] > 0.9
     labels = [record["label"] for record in hfcli("classify", "-m", "out", "a good film", "an awful film").records]
     assert labels == ["yes", "no"]
+
+
+def test_answers_are_those_of_the_cpu(hfcli, models, tmp_path, monkeypatch):
+    from tests.test_qa import records
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records(60)))
+    line = ("qa", "-m", models.answerer(), "--file", "in.jsonl", "--dtype", "float32")
+    on_gpu, on_cpu = (hfcli(*line, "--device", device) for device in ("cuda", "cpu"))
+    assert on_gpu.code == 0, on_gpu.err
+    assert [record["answer"] for record in on_gpu.records] == [record["answer"] for record in on_cpu.records]
+    half = hfcli(*line[:-1], "bfloat16", "--device", "cuda")
+    same = [a["answer"] == b["answer"] for a, b in zip(half.records, on_cpu.records, strict=True)]
+    assert sum(same) >= 58

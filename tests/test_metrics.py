@@ -8,7 +8,7 @@ import pytest
 
 from hfcli import metrics
 from hfcli.errors import DataError, UsageError
-from hfcli.metrics import resampling
+from hfcli.metrics import resampling, spans
 
 
 def sets(text: str) -> np.ndarray:
@@ -31,6 +31,15 @@ THREE = ([[int(percent) / 100 for percent in row.split()] for row in ROWS.split(
 CALIBRATION = (
     [[0.5, 0.3, 0.2], [0.3, 0.5, 0.2], [0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.07, 0.05, 0.88]],
     [0, 0, 0, 1, 0],
+)
+# By hand; F1 of the first: 1, 4/5, 2/3, 0, 2/3; of the second, by the rules of SQuAD 2.0: 1, 1, 0, 1, 2/3.
+ANSWERS = (
+    spans.objects(["The Eiffel Tower", "in Paris, France", "1889", None, "blue red red"]),
+    spans.objects([["Eiffel tower!"], ["Paris", "Paris France"], ["1887", "in 1889"], ["x"], ["red red green", "red"]]),
+)
+NO_ANSWERS = (
+    spans.objects(["", None, "Paris", "no", "the river"]),
+    spans.objects([[], [], [], ["No."], ["Seine", "River Seine"]]),
 )
 
 # scikit-learn 1.9.1 (zero_division=0) for classes and probabilities, scipy 1.17.1 for correlations, and for the
@@ -56,6 +65,8 @@ GOLDEN = {
     "auc": [(BINARY, 0.785714285714), (THREE, 0.876984126984)],
     "log_loss": [(BINARY, 0.531503549621), (THREE, 0.700514762499)],
     "calibration_error": [(CALIBRATION, 0.136)],
+    "exact_match": [(ANSWERS, 20.0), (NO_ANSWERS, 60.0)],
+    "f1": [(ANSWERS, 62.666666666667), (NO_ANSWERS, 73.333333333333)],
 }
 CASES = [(name, *data, value) for name, cases in GOLDEN.items() for data, value in cases]
 

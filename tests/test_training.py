@@ -385,9 +385,9 @@ def test_the_newest_and_the_best_are_kept(finetune, base, forwards, tmp_path):
 
 def test_a_score_that_is_no_number_is_not_the_best(finetune, base, monkeypatch, tmp_path):
     """The correlation with a model that says the same of everything, as it does at first."""
-    from hfcli.runtime.evaluation import Evaluator
+    from hfcli.runtime.judging import LabelJudge
 
-    scores, calls = Evaluator.scores, []
+    scores, calls = LabelJudge.scores, []
 
     def undefined_at_first(self, *arguments):
         found = scores(self, *arguments)
@@ -395,7 +395,7 @@ def test_a_score_that_is_no_number_is_not_the_best(finetune, base, monkeypatch, 
         nothing = dict.fromkeys(("value", "low", "high"), math.nan)
         return found if len(calls) > 1 else {name: one._replace(**nothing) for name, one in found.items()}
 
-    monkeypatch.setattr(Evaluator, "scores", undefined_at_first)
+    monkeypatch.setattr(LabelJudge, "scores", undefined_at_first)
     assert finetune(base, *FAST).code == 0
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["best"]["step"] > 3
 

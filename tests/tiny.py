@@ -49,6 +49,16 @@ class Models:
         """A BERT that was trained to tell good films from bad ones (`pos`, `neg`) by one word; takes 64 tokens."""
         return self._make("classifier", self._classifier)
 
+    def answerer(self) -> Path:
+        """A BERT that was trained to find the good word for the question `sports`, the bad one for `politics`, each
+        where there is one; takes 64 tokens."""
+        return self._make("answerer", self._answerer)
+
+    def spans(self, kind: str, **special: Any) -> Path:
+        """Random weights that differ a lot between texts, and a head that finds spans."""
+        name = "-".join(["spans", kind, *special])
+        return self._make(name, lambda folder: self._spans(folder, kind, special))
+
     def nli(self) -> Path:
         """Random weights that differ a lot between texts, and the labels of natural language inference."""
         return self._make("nli", lambda folder: self._head(folder, "bert", NLI))
@@ -168,6 +178,55 @@ class Models:
             optimizer.step()
             optimizer.zero_grad()
         model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    def _answerer(self, folder: Path) -> None:
+        import torch
+        from transformers import BertConfig, BertForQuestionAnswering
+
+        tokenizer = self._words()
+        config = BertConfig(
+            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=64, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+            initializer_range=0.1,
+        )  # fmt: skip
+        model = BertForQuestionAnswering(config)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+        number = tokenizer.convert_tokens_to_ids
+        filler, kinds = torch.tensor(number(list(FILLER))), torch.tensor([number(list(GOOD)), number(list(BAD))])
+        asked = torch.tensor(number(["sports", "politics"]))
+        for step in range(220):
+            length = int(torch.randint(8, 16 if step < 140 else 58, ()))
+            ids = filler[torch.randint(len(filler), (32, length))]
+            places = torch.rand(32, length).argsort(1)[:, :2]
+            for kind in (0, 1):
+                there = torch.rand(32) < 0.75
+                ids[torch.arange(32)[there], places[there, kind]] = kinds[kind, torch.randint(3, (int(there.sum()),))]
+            question = torch.randint(2, (32,))
+            hit = (ids[:, :, None] == kinds[question][:, None]).any(2)
+            right = torch.where(hit.any(1), hit.int().argmax(1) + 3, 0)
+            one = torch.ones(32, 1, dtype=torch.long)
+            rows = torch.cat([2 * one, asked[question, None], 3 * one, ids, 3 * one], 1)
+            types = torch.cat([torch.zeros(32, 3, dtype=torch.long), torch.ones(32, length + 1, dtype=torch.long)], 1)
+            loss = model(input_ids=rows, token_type_ids=types, start_positions=right, end_positions=right).loss
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    def _spans(self, folder: Path, kind: str, special: Any) -> None:
+        import transformers
+
+        byte = kind in ("gpt2", "roberta")
+        tokenizer = self._tokenizer(model_max_length=64, **special) if byte else self._words(**special)
+        sizes = {"d_inner": 64, "d_head": 16} if kind == "xlnet" else {"intermediate_size": 64}
+        sizes |= {} if kind == "xlnet" else {"max_position_embeddings": 66}
+        config = transformers.AutoConfig.for_model(
+            kind, vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+            initializer_range=0.3, **sizes,
+        )  # fmt: skip
+        transformers.AutoModelForQuestionAnswering.from_config(config).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
 
     def _head(self, folder: Path, kind: str, labels: Any, special: Any = None, **entries: Any) -> None:

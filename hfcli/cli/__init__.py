@@ -18,19 +18,21 @@ from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed
 from hfcli.cli.data import data
 from hfcli.cli.demo import demo
 from hfcli.cli.doctor import doctor
+from hfcli.cli.eval import eval
 from hfcli.cli.finetune import finetune
 from hfcli.cli.generate import generate
+from hfcli.cli.qa import qa
 from hfcli.errors import Exit, HfcliError, Terminated, UsageError, did_you_mean
 
 app = typer.Typer(
     name="hfcli",
-    help="Language models from the shell: generate, finetune, classify.",
+    help="Language models from the shell: generate, finetune, classify, answer questions, evaluate.",
     epilog="hfcli COMMAND --help tells more. Try it without internet: hfcli demo",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (generate, finetune, classify, data, demo, doctor, config)
+COMMANDS = (generate, finetune, classify, qa, eval, data, demo, doctor, config)
 for command in COMMANDS:
     app.command(command.__name__)(command)
 

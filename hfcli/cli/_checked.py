@@ -32,7 +32,7 @@ def lines(report: "Report", every: bool = False) -> list[str]:
     records = _count(report.records, "record")
     said = f"{found} in {records}" if found else f"{records}, nothing to note"
     shown = [f"{verdict(report):<6} {said}", "", *_topic("columns", [_columns(report)])]
-    shown += _topic("labels", _labels(report, every))
+    shown += _topic("answers" if report.task == "question-answering" else "labels", _labels(report, every))
     shown += _topic("length", _length(report.lengths, report) if report.lengths else [])
     if report.findings:
         shown += ["", *(_finding(finding, every) for finding in report.findings)]
@@ -47,6 +47,7 @@ def as_json(report: "Report") -> dict[str, Any]:
     ]
     return {
         "verdict": verdict(report),
+        "task": report.task,
         "train": report.train,
         "records": report.records,
         "evaluation": report.evaluation or None,

@@ -16,7 +16,7 @@ import typer
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, Exit, HfcliError, Terminated
 from hfcli.events import Tell
-from hfcli.options import InputOptions, OutputOptions
+from hfcli.options import OutputOptions, RecordOptions
 
 if TYPE_CHECKING:
     from hfcli.records import Row, Source
@@ -83,12 +83,20 @@ class Job:
         source: Where records come from.
         output: Where results go.
         end: Ends a line of the output.
+        styled: The command's lines have escape sequences of its own, and none of the input's.
     """
 
     def __init__(
-        self, command: Command, console: Console, source: InputOptions, output: OutputOptions, end: bytes = b"\n"
+        self,
+        command: Command,
+        console: Console,
+        source: RecordOptions,
+        output: OutputOptions,
+        end: bytes = b"\n",
+        styled: bool = False,
     ) -> None:
         self.command, self.console, self.source, self.output, self.line_end = command, console, source, output, end
+        self.styled = styled
 
     def from_input(self, slurp: bool = False) -> None:
         """Work on what --file or standard input holds."""
@@ -113,28 +121,32 @@ class Job:
     def from_rows(self, rows: "Sequence[Row]") -> None:
         """Work on records that are there already."""
         if not self._complete():
-            self._many(self.command.load(), iter(rows), None)
+            self._many(self.command.load(), iter(rows), None, len(rows))
 
-    def _many(self, worker: Worker, rows: "Iterator[Row]", source: "Source | None") -> None:
+    def _many(self, worker: Worker, rows: "Iterator[Row]", source: "Source | None", total: int = 0) -> None:
         self.command.begin(source)
         self.console.begin()
         with self.open_output(self.command.settings) as out:
             started = time.monotonic()
-            count = self._work(worker, rows, source, out)
+            count = self._work(worker, rows, source, out, total)
             if out is not None:
                 out.finish()
         if not self.command.end(count, time.monotonic() - started):
             raise typer.Exit(Exit.SOME_FAILED)
 
-    def _work(self, worker: Worker, rows: "Iterator[Row]", source: "Source | None", out: "Output | None") -> int:
+    def _work(
+        self, worker: Worker, rows: "Iterator[Row]", source: "Source | None", out: "Output | None", total: int
+    ) -> int:
         from hfcli.writing import InputDigest
 
         digest = InputDigest()
         done = count = self._skip(worker, rows, digest, out) if out is not None and out.done else 0
 
         def fraction(finished: float) -> float | None:
-            share = source.share if source is not None else None
-            return share * finished / source.rows if share and source is not None and source.rows else None
+            if source is None:
+                return finished / total
+            share = source.share
+            return share * finished / source.rows if share and source.rows else None
 
         patient = source is None or source.size_bytes is not None
         try:
@@ -208,7 +220,7 @@ class Job:
             lines += [line.encode("utf-8", "replace") for line in self.command.lines(one)]
         if out is not None:
             out.write(lines, digest, len(finished))
-        elif self.line_end != b"\n":
+        elif self.line_end != b"\n" or self.styled:
             self.console.data_bytes(b"".join(line + self.line_end for line in lines))
         else:
             self.console.data("".join(line.decode() + "\n" for line in lines))

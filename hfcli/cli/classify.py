@@ -153,9 +153,9 @@ class _Classify:
         from rich.cells import cell_len
 
         from hfcli import tasks
-        from hfcli.runtime import classification
+        from hfcli.runtime import asking, classification
 
-        loaded = classification.load(tasks.get("text-classification"), self.model, self.console.tell)
+        loaded = asking.load(tasks.get("text-classification"), self.model, self.console.tell)
         keep_going = self.source.on_error == "record"
         self.classifier = classification.choose(loaded, self.reading, self.show, keep_going)
         self.width = max((cell_len(_plain(name)) for name in self.classifier.labels.names), default=0)

@@ -59,6 +59,11 @@ class Console:
         """
         self.data_bytes((visible(text) if self.terminal else text).encode("utf-8", "replace"))
 
+    def bold(self, text: str) -> str:
+        """Text for `data_bytes`, bold on a colour terminal; elsewhere as it is."""
+        colour = self.terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return f"\x1b[1m{text}\x1b[0m" if colour else text
+
     def data_bytes(self, data: bytes) -> None:
         self._drop_live()
         try:

@@ -14,8 +14,9 @@ from hfcli.cli._format import ascii_glyphs
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
 from hfcli.errors import Exit, UsageError, did_you_mean
+from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
 from hfcli.options.checking import CheckOptions
-from hfcli.options.training import LabelOptions, TextOptions
+from hfcli.options.training import Asked, LabelOptions, TextOptions
 
 if TYPE_CHECKING:
     from hfcli.runtime.checking import Report
@@ -40,11 +41,14 @@ def data(
     options: CheckOptions,
     texts: TextOptions,
     labels: LabelOptions,
+    questions: QuestionOptions,
+    answers: AnswersOptions,
 ) -> None:
-    """Check labelled records before a model learns from them.
+    """Check labelled records, or questions with answers, before a model learns from them.
 
-    Labels and how even they are, repeated texts, texts that are both learnt from and measured on, what cannot be used
-    and where it stands, lengths and what --max-length cuts. Exit 4 when something cannot be learnt from.
+    Labels and how even they are, answers that are not where they should be, repeated texts, texts that are both learnt
+    from and measured on, what cannot be used and where it stands, lengths and what --max-length cuts. Exit 4 when
+    something cannot be learnt from.
 
     \b
     hfcli data check tickets.csv --eval-dataset test.csv
@@ -55,18 +59,19 @@ def data(
         raise UsageError(said, did_you_mean(action or "", ["check"]) or "hfcli data check tickets.csv")
     if not dataset:
         raise UsageError("no data to check", "hfcli data check tickets.csv, or a Hub name")
-    for group in (options, labels):
+    asked = Asked(texts, labels, questions, answers, LongestOptions())
+    for group in (options, labels, questions, answers):
         no_empty_text(group)
     options.data(dataset).check()
-    from hfcli.runtime import checking, environment
+    from hfcli.runtime import environment, examining
 
     environment.silence()
     console = Console()
     try:
-        report = checking.examine(dataset, options, texts, labels, console.tell)
+        report = examining.examine(dataset, options, asked, console.tell)
     finally:
         console.close()
-    command = _next(report, dataset, options, texts, labels)
+    command = _next(report, dataset, options, asked)
     if options.json:
         from hfcli.records import dumps
 
@@ -88,14 +93,14 @@ def _screen(report: "Report", dataset: str, every: bool, command: list[str]) -> 
     return text if "utf" in (sys.stdout.encoding or "").lower() else ascii_glyphs(text)
 
 
-def _next(report: "Report", dataset: str, options: CheckOptions, texts: TextOptions, labels: LabelOptions) -> list[str]:
+def _next(report: "Report", dataset: str, options: CheckOptions, asked: Asked) -> list[str]:
     """The command to go on with, in parts between which it may be broken."""
     if not report.learnable:
         return [report.fix] if report.fix else []
     piped = "... | " * (dataset == "-")
     command = [f"{piped}hfcli finetune {shlex.quote(options.model or _MODEL)}", f"--dataset {shlex.quote(dataset)}"]
     suggested = {flag.split()[0] for flag in report.flags}
-    for group in (options, texts, labels):
+    for group in (options, *asked):
         given = {f.name: getattr(group, f.name) for f in fields(group) if getattr(group, f.name) != f.default}
         for name, value in given.items():
             flag = "--" + name.replace("_", "-")

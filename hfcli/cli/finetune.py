@@ -16,7 +16,9 @@ from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
 from hfcli.errors import UsageError
 from hfcli.options import ModelOptions
+from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
 from hfcli.options.training import (
+    Asked,
     DataOptions,
     LabelOptions,
     RunOptions,
@@ -56,11 +58,14 @@ def finetune(
     data: DataOptions,
     texts: TextOptions,
     labels: LabelOptions,
+    questions: QuestionOptions,
+    answers: AnswersOptions,
+    longest: LongestOptions,
     training: TrainingOptions,
     transfer: TransferOptions,
     run: RunOptions,
 ) -> None:
-    """Train a model on labelled records.
+    """Train a model on labelled records, or on questions and their answers.
 
     Columns, labels, validation records, batch and device are found and shown; flags decide otherwise. Standard output
     is one line, the folder of the result.
@@ -68,10 +73,12 @@ def finetune(
     \b
     hfcli finetune bert-base-uncased --dataset imdb
     hfcli finetune bert-base-uncased --dataset tickets.csv --label-column queue
+    hfcli finetune bert-base-uncased --dataset squad
     m=$(hfcli finetune MODEL --dataset D -q) && hfcli classify -m "$m" "some text"
     """
     model = replace(model, model=name or model.model)
-    for group in (model, data, labels, run):
+    asked = Asked(texts, labels, questions, answers, longest)
+    for group in (model, data, labels, questions, answers, run):
         no_empty_text(group)
     for checked in (data, training, transfer, run):
         checked.check()
@@ -80,10 +87,10 @@ def finetune(
     if not data.dataset:
         raise UsageError("no data to learn from", f"hfcli finetune {model.model} --dataset imdb, or FILE.csv")
     folder = Path(run.output or _default_folder(model.model, data))
-    flags = _given(model, data, texts, labels, training, transfer, run)
+    flags = _given(model, data, *asked, training, transfer, run)
     console = Console(run.quiet or _rank() > 0)
     try:
-        _Command(console, model, data, texts, labels, training, transfer, run, folder, flags).go()
+        _Command(console, model, data, asked, training, transfer, run, folder, flags).go()
     finally:
         console.close()
 
@@ -96,8 +103,7 @@ class _Command:
         console: Console,
         model: ModelOptions,
         data: DataOptions,
-        texts: TextOptions,
-        labels: LabelOptions,
+        asked: Asked,
         training: TrainingOptions,
         transfer: TransferOptions,
         run: RunOptions,
@@ -105,7 +111,7 @@ class _Command:
         flags: dict[str, Any],
     ) -> None:
         self.console, self.folder, self.flags, self.run = console, folder, flags, run
-        self.model, self.data, self.texts, self.labels = model, data, texts, labels
+        self.model, self.data, self.asked = model, data, asked
         self.training, self.transfer = training, transfer
 
     def go(self) -> None:
@@ -122,7 +128,7 @@ class _Command:
                 raise UsageError("--push-to-hub needs the network, and --offline forbids it", "leave one of them out")
             saving.check_push(self.run.push_to_hub)
         environment.silence()
-        prepared = preparing.prepare(self.model, self.data, self.texts, self.labels, self.training, self.console.tell)
+        prepared = preparing.prepare(self.model, self.data, self.asked, self.training, self.console.tell)
         view = TrainingView(self.console)
         if self.run.dry_run:
             return self._dry(view, prepared)
@@ -159,9 +165,9 @@ class _Command:
         """A run for each seed; the best one's result becomes the folder's."""
         from hfcli.runtime import checkpoints, folders
         from hfcli.runtime import seeds as several
-        from hfcli.runtime.evaluation import primary
+        from hfcli.runtime.judging import kind_of, primary
 
-        metric, higher = primary(self.run.metric_for_best_model, str(prepared.settings.problem_type))
+        metric, higher = primary(self.run.metric_for_best_model, kind_of(prepared.settings))
         inner = replace(self.run, overwrite=False)
         first, runs = _rank() == 0, []
         with checkpoints.lock(self.folder) if first else nullcontext():
@@ -198,7 +204,11 @@ class _Command:
     def _ended(self, result: "Result", prepared: "Prepared") -> "Ended":
         from hfcli.cli._training import Ended
 
+        folder = shlex.quote(str(self.folder))
         example = "--file FILE" if result.columns.get("text_pair") else '"some text"'
+        line = f"hfcli classify -m {folder} {example}"
+        if result.settings.task == "question-answering":
+            line = f'hfcli qa -m {folder} --context-file FILE --question "..."'
         return Ended(
             scores=result.scores,
             metric=next(iter(result.scores)),
@@ -208,7 +218,7 @@ class _Command:
             per_class=result.per_class,
             surprising=len(result.surprising),
             surprising_path=str(self.folder / "surprising.jsonl"),
-            next_lines=[f"hfcli classify -m {shlex.quote(str(self.folder))} {example}"],
+            next_lines=[line],
         )
 
     def _answer(self) -> None:

@@ -17,7 +17,7 @@ from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.metrics import base, resampling
 from hfcli.metrics.labels import confusion, report
 
-__all__ = ["Score", "confusion", "get", "names", "report", "score"]
+__all__ = ["Score", "confusion", "get", "measure", "names", "report", "score"]
 
 
 class Score(NamedTuple):
@@ -37,7 +37,7 @@ def _all() -> dict[str, base.Metric]:
 
 
 def names(reads: str | None = None) -> list[str]:
-    """The names of all metrics, or of those that read `labels`, `label_sets`, `values` or `probabilities`."""
+    """All names, or those of metrics that read `labels`, `label_sets`, `values`, `probabilities` or `answers`."""
     return [name for name, each in _all().items() if reads is None or reads in each.reads]
 
 
@@ -64,8 +64,9 @@ def score(
     Args:
         name: Of the metric.
         predictions: What `get(name).reads` says. labels: classes `(n,)`, integers or strings; label_sets: booleans
-            `(n, classes)`; values: numbers `(n,)`; probabilities: `(n, classes)`.
-        references: The same; for probabilities the right class of each record, integers `(n,)`.
+            `(n, classes)`; values: numbers `(n,)`; probabilities: `(n, classes)`; answers: texts or None `(n,)`.
+        references: The same; for probabilities the right class of each record, integers `(n,)`; for answers lists of
+            the right texts, objects `(n,)`.
         confidence: Of the interval.
         resamples: How often the records are drawn anew.
         seed: Of the draws. Metrics of the same records and seed share their draws.
@@ -88,9 +89,24 @@ def score(
     if kinds is None:
         shapes = f"{predictions.dtype} {predictions.shape} and references {references.dtype} {references.shape}"
         raise DataError(f"{name} reads {' or '.join(chosen.reads)}; the predictions are {shapes}")
+    return measure(name, kinds, confidence=confidence, resamples=resamples, seed=seed)
+
+
+def measure(
+    name: str, kinds: resampling.Kinds, *, confidence: float = 0.95, resamples: int = 1000, seed: int = 12345
+) -> Score:
+    """Measure records that a reader of the metric has read; the rest is as for `score`.
+
+    Raises:
+        UsageError: There is no such metric.
+        DataError: There are no records.
+    """
+    function, n = get(name).function, len(kinds.of)
+    if n == 0:
+        raise DataError(f"no records to measure {name} on; at least one is needed")
     as_they_are = np.bincount(kinds.of)[None].astype(np.float64)
-    value = float(chosen.function(kinds.sample(as_they_are))[0])
+    value = float(function(kinds.sample(as_they_are))[0])
     if np.isnan(value):
         return Score(value, value, value, n)
-    drawn = [chosen.function(kinds.sample(some)) for some in resampling.weights(kinds.of, resamples, seed)]
+    drawn = [function(kinds.sample(some)) for some in resampling.weights(kinds.of, resamples, seed)]
     return Score(value, *resampling.interval(np.concatenate(drawn), confidence), n)

@@ -1,7 +1,7 @@
 """The contract between metrics and those who measure.
 
-A *reader* (`labels`, `label_sets`, `values`, `probabilities`) turns two arrays into kinds of records. A *metric* is a
-function of a sample of them, with one value per resample: the data as they are is a sample like any other.
+A *reader* (`labels`, `label_sets`, `values`, `probabilities`, `answers`) turns two arrays into kinds of records. A
+*metric* is a function of a sample of them, with one value per resample: the data as they are is a sample like others.
 """
 
 from collections.abc import Callable

@@ -149,7 +149,7 @@ class DecodingOptions:
 
 
 @dataclass(frozen=True)
-class InputOptions:
+class RecordOptions:
     """Where records come from."""
 
     file: Annotated[
@@ -159,11 +159,17 @@ class InputOptions:
         Literal["auto", "text", "jsonl", "json", "csv", "tsv", "parquet"],
         typer.Option("--input-format", help="Format of --file or standard input."),
     ] = "auto"
-    slurp: Annotated[bool, typer.Option("--slurp", help="Take the whole input as one record.")] = False
     on_error: Annotated[
         Literal["fail", "record"],
         typer.Option("--on-error", help='A bad record: stop, or write {"error": ...} in its place and exit 3.'),
     ] = "fail"
+
+
+@dataclass(frozen=True)
+class InputOptions(RecordOptions):
+    """... or one record, the whole input."""
+
+    slurp: Annotated[bool, typer.Option("--slurp", help="Take the whole input as one record.")] = False
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ Which of its weights learn is in `transfer.py`.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
 from hfcli.errors import UsageError
 from hfcli.options._numbers import number, whole
+from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
@@ -69,7 +70,9 @@ class TextOptions:
     ] = None
     max_length: Annotated[
         int | None,
-        typer.Option("--max-length", parser=whole(4), metavar="N", help="Most tokens at once.", show_default="512"),
+        typer.Option(
+            "--max-length", parser=whole(4), metavar="N", help="Most tokens at once.", show_default="512; answers 384"
+        ),
     ] = None
     on_long: Annotated[
         Literal["truncate", "window", "error"] | None,
@@ -104,6 +107,28 @@ class LabelOptions:
     ] = None
 
 
+class Asked(NamedTuple):
+    """What flags say of columns, lengths and targets."""
+
+    texts: TextOptions
+    labels: LabelOptions
+    questions: QuestionOptions
+    answers: AnswersOptions
+    longest: LongestOptions
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The column of each field of any task: None where there is no flag, "" to take none."""
+        return {
+            "text": self.texts.text_column,
+            "text_pair": self.texts.text_pair_column,
+            "label": self.labels.label_column,
+            "question": self.questions.question_column,
+            "context": self.questions.context_column,
+            "answers": self.answers.answers_column,
+        }
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """How the model learns. None means: the task's own default."""
@@ -116,14 +141,14 @@ class TrainingOptions:
             parser=number(0, above=True),
             metavar="LR",
             help="At its peak.",
-            show_default="2e-5",
+            show_default="2e-5; answers 3e-5",
         ),
     ] = None
     num_train_epochs: Annotated[
         float | None,
         typer.Option(
             "--num-train-epochs", "--epochs", parser=number(0, above=True), metavar="N", help="Passes over the data.",
-            show_default="3",
+            show_default="3; answers 2",
         ),
     ] = None  # fmt: skip
     max_steps: Annotated[
@@ -132,7 +157,11 @@ class TrainingOptions:
     batch_size: Annotated[
         int | None,
         typer.Option(
-            "--batch-size", parser=whole(1), metavar="N", help="Records a step, over all devices.", show_default="32"
+            "--batch-size",
+            parser=whole(1),
+            metavar="N",
+            help="Records a step, over all devices.",
+            show_default="32; answers 12",
         ),
     ] = None
     per_device_train_batch_size: Annotated[

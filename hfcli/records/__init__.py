@@ -1,4 +1,4 @@
-"""Reading records: text, JSON lines, a JSON array, CSV, TSV and Parquet, gzipped or not, from files and standard input.
+"""Reading records: text, JSON lines, JSON, CSV, TSV and Parquet, gzipped or not, from files and standard input.
 
     with records.read("reviews.csv.gz") as source:
         for row in source:
@@ -6,7 +6,7 @@
 
 Nothing is guessed about values: "NA" and "007" in a CSV stay what they are. Nothing is read ahead: a line that arrives
 on a pipe is yielded as soon as its newline is there. Memory is bounded by one line (Parquet: one batch of rows), except
-for a JSON array and `slurp`, which are one document with a limit of its own.
+for `slurp`, a JSON array and the JSON of SQuAD, which are one document with a limit of its own.
 """
 
 import codecs
@@ -20,10 +20,10 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from hfcli.errors import DataError, UsageError, did_you_mean
-from hfcli.records import _input
+from hfcli.records import _input, _squad
 from hfcli.records._csv import CsvFeed
 from hfcli.records._input import KEEPS_GOING, Input, Line, first_character, peek
-from hfcli.records._json import as_object, decode_json, dumps, not_json, parse_line, skip_space
+from hfcli.records._json import dumps, parse_array, parse_line
 
 __all__ = ["Row", "Source", "dumps", "read", "value"]
 
@@ -66,22 +66,27 @@ def read(
     field: str = "text",
     slurp: bool = False,
     on_error: Literal["fail", "record"] = "fail",
+    pairs: tuple[str, str] | None = None,
+    digest: bool = False,
 ) -> "Source":
     """Open an input; its rows are read while they are iterated over.
 
     Args:
         path: A file, or "-" for standard input.
         format: text, jsonl, json, csv, tsv, parquet, or auto: by suffix, else JSON lines where the first character that
-            is no space is `{`, else text. `json` is an array of objects, or JSON lines.
+            is no space is `{`, else text. `json` is an array of objects, or JSON lines. By both, a document as SQuAD
+            has it is a row a question: id, title, context, question, and answers (text and answer_start).
         field: The column that lines of text (and a slurped input) become.
         slurp: Take the whole input as one record.
         on_error: What a bad row does: raise its error, or come as a row that carries it.
+        pairs: Two columns: an object of texts by name, {"56be": "Denver"}, is then a row for each name and its text.
+        digest: Compute `Source.sha256`.
 
     Raises:
         DataError: There is no such file, or it cannot be opened.
         UsageError: There is no such format.
     """
-    return Source(path, format, field, slurp, on_error == "fail")
+    return Source(path, format, field, slurp, on_error == "fail", pairs, digest)
 
 
 class Source:
@@ -96,10 +101,19 @@ class Source:
         position_bytes: How much of it was consumed; of a packed file, packed bytes. For Parquet by rows, roughly.
     """
 
-    def __init__(self, path: str, format: str, field: str, slurp: bool, fail: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        format: str,
+        field: str,
+        slurp: bool,
+        fail: bool,
+        pairs: tuple[str, str] | None,
+        digest: bool,
+    ) -> None:
         if format not in _FORMATS:
             raise UsageError(f"no format {format!r}; there are {', '.join(_FORMATS)}", did_you_mean(format, _FORMATS))
-        self._input = Input(path)
+        self._input = Input(path, digest)
         self.name = self._input.name
         self.size_bytes = self._input.size_bytes
         self.columns: list[str] | None = None
@@ -108,7 +122,7 @@ class Source:
         if self.format == "auto":
             plain = path.lower().removesuffix(".gz")
             self.format = _SUFFIXES.get(os.path.splitext(plain)[1], "auto")
-        self._field, self._slurp, self._fail = field, slurp, fail
+        self._field, self._slurp, self._fail, self._pairs = field, slurp, fail, pairs
         self._iterator = self._checked()
 
     @property
@@ -119,6 +133,11 @@ class Source:
     def share(self) -> float | None:
         """Between 0 and 1: how much of the input the rows given out so far are. None where its size is unknown."""
         return self._input.share
+
+    @property
+    def sha256(self) -> str:
+        """Of the content read so far, unpacked (of Parquet, of the file, once it is read), in hexadecimal digits."""
+        return self._input.sha256
 
     def __iter__(self) -> Iterator[Row]:
         return self._iterator
@@ -161,6 +180,11 @@ class Source:
             first, chunks = first_character(chunks)
             if self.format == "json" and first == b"[":
                 return self._array(chunks)
+            if first == b"{":
+                found, chunks = _squad.document(self._input, chunks, self._pairs)
+                if found is not None:
+                    self.format = "json"
+                    return (Row(*each) for each in found)
             if first:
                 self.format = "jsonl" if self.format == "json" or first == b"{" else "text"
         lines = self._input.lines(chunks)
@@ -199,28 +223,7 @@ class Source:
     def _array(self, chunks: Iterator[bytes]) -> Iterator[Row]:
         hint = f"JSON lines have no limit: jq -c '.[]' {shlex.quote(self._input.path)} > OUT.jsonl"
         text = self._input.decode(self._input.document(chunks, _input.MAX_ARRAY_BYTES, hint))
-        at = skip_space(text, 0) + 1
-        line, counted, start = 1, 0, f"{self.name}:1"
-        while not text.startswith("]", at := skip_space(text, at)):
-            line, counted = line + text.count("\n", counted, at), at
-            where = f"{self.name}:{line}"
-            # What follows a broken element cannot be told from what belongs to it, so only its type is a row's error.
-            item, at = decode_json(text, at, start, where)
-            at = skip_space(text, at)
-            if text.startswith(",", at):
-                at += 1
-                if text.startswith("]", skip_space(text, at)):
-                    raise not_json(start, text, at - 1, "a comma after the last element")
-            elif at == len(text):
-                raise not_json(start, text, len(text.rstrip()), "unexpected end")
-            elif not text.startswith("]", at):
-                raise not_json(start, text, at, "a comma or ] is missing")
-            try:
-                yield Row(as_object(item, where), where)
-            except DataError as error:
-                yield Row(None, where, error)
-        if text[at + 1 :].strip():
-            raise not_json(start, text, skip_space(text, at + 1), "more text after the array")
+        return (Row(*each) for each in parse_array(text, self.name))
 
     def _csv(self, lines: "Iterator[Line]") -> Iterator[Row]:
         feed = CsvFeed(self._input, lines)
@@ -286,6 +289,7 @@ class Source:
                         row = Row(None, where, DataError(f"{where} has a column of bytes that are not UTF-8 text"))
                     yield row
                 self._input.position_bytes = (self.size_bytes or 0) * done // total
+            self._input.hash_file()
         except (OSError, pyarrow.ArrowException, ValueError) as error:
             after = f" after row {done}" if done else ""
             raise DataError(f"{self.name} is not Parquet or is damaged{after}") from error

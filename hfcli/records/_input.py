@@ -32,12 +32,17 @@ class Line(NamedTuple):
 class Input:
     """The bytes of a file or of standard input, unpacked, as chunks or lines; knows how to speak of them."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, digest: bool) -> None:
         self.path = path
         self.name = "standard input" if path == "-" else path
         self.position_bytes = 0
         self._lined_bytes = self._given_bytes = 0
         self.lines_read = 0
+        self._hash = None
+        if digest:
+            import hashlib
+
+            self._hash = hashlib.sha256()
         try:
             # Standard input is read with os.read like any file: a thread that waits in sys.stdin.buffer aborts the
             # process when the interpreter ends.
@@ -104,8 +109,31 @@ class Input:
             self.position_bytes += len(chunk)
             yield chunk
 
+    @property
+    def sha256(self) -> str:
+        """Of the chunks given out so far."""
+        return self._hash.hexdigest() if self._hash else ""
+
+    def hash_file(self) -> None:
+        """For files that were read in another way."""
+        if self._hash:
+            position = self.position_bytes
+            for _ in self.chunks():
+                pass
+            self.position_bytes = position
+
     def chunks(self) -> Iterator[bytes]:
         """The content, unpacked where it is gzip (seen by its first two bytes)."""
+        chunks = self._content()
+        return self._hashed(chunks) if self._hash else chunks
+
+    def _hashed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self._hash:
+                self._hash.update(chunk)
+            yield chunk
+
+    def _content(self) -> Iterator[bytes]:
         head, raw = peek(self._read(), (_GZIP,))
         if head.startswith(_GZIP):
             return self._unpacked(chain((head,), raw))

@@ -4,7 +4,8 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, cast
 
 from hfcli.errors import DataError
@@ -26,7 +27,6 @@ def _no_constant(name: str) -> NoReturn:
     raise _Refused(f"has {name}, which is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORDING = {
     "Expecting value": "a value is missing",
@@ -57,10 +57,29 @@ def not_json(start: str, text: str, at: int, problem: str, hint: str | None = No
     return DataError(f"{where} is not JSON ({problem}, column {at - text.rfind(chr(10), 0, at)})", hint)
 
 
-def decode_json(text: str, at: int, start: str, where: str, hint: str | None = None) -> tuple[Any, int]:
-    """The value at a position and where it ends; `where` is for errors of the whole value."""
+class Object(dict[str, Any]):
+    """An object that remembers a name that it has twice; then the last value counts, as for everybody."""
+
+    twice: str | None = None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Object:
+    found = Object(pairs)
+    if len(found) != len(pairs):
+        found.twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant)
+_REMEMBERS = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant, object_pairs_hook=_object)
+
+
+def decode_json(
+    text: str, at: int, start: str, where: str, hint: str | None = None, *, objects: bool = False
+) -> tuple[Any, int]:
+    """The value at a position and where it ends; `where` is for errors of the whole value. `objects`: as Object."""
     try:
-        return _DECODER.raw_decode(text, at)
+        return (_REMEMBERS if objects else _DECODER).raw_decode(text, at)
     except json.JSONDecodeError as error:
         end = len(text.rstrip())
         if error.pos >= end or error.msg.startswith("Unterminated string"):
@@ -89,10 +108,45 @@ def parse_line(text: str, where: str) -> dict[str, Any]:
     return as_object(item, where, hint)
 
 
+Parsed = tuple[dict[str, Any] | None, str, DataError | None]
+"""A record, where it stands, and why it cannot be read: the parts of a Row."""
+
+
+def parse_array(text: str, name: str) -> Iterator[Parsed]:
+    """The objects of an array, which is all there is in the text."""
+    at = skip_space(text, 0) + 1
+    line, counted, start = 1, 0, f"{name}:1"
+    while not text.startswith("]", at := skip_space(text, at)):
+        line, counted = line + text.count("\n", counted, at), at
+        where = f"{name}:{line}"
+        # What follows a broken element cannot be told from what belongs to it, so only its type is a row's error.
+        item, at = decode_json(text, at, start, where)
+        at = skip_space(text, at)
+        if text.startswith(",", at):
+            at += 1
+            if text.startswith("]", skip_space(text, at)):
+                raise not_json(start, text, at - 1, "a comma after the last element")
+        elif at == len(text):
+            raise not_json(start, text, len(text.rstrip()), "unexpected end")
+        elif not text.startswith("]", at):
+            raise not_json(start, text, at, "a comma or ] is missing")
+        try:
+            yield as_object(item, where), where, None
+        except DataError as error:
+            yield None, where, error
+    if text[at + 1 :].strip():
+        raise not_json(start, text, skip_space(text, at + 1), "more text after the array")
+
+
+def kind(item: Any) -> str:
+    """What a value is, as JSON calls it."""
+    return "an object" if isinstance(item, dict) else _KINDS[type(item)]
+
+
 def as_object(item: Any, where: str, hint: str = KEEPS_GOING) -> dict[str, Any]:
     if isinstance(item, dict):
         return item
-    raise DataError(f"{where} is {_KINDS[type(item)]}, not an object", hint)
+    raise DataError(f"{where} is {kind(item)}, not an object", hint)
 
 
 _ESCAPED = re.compile("[\x85\u2028\u2029\ud800-\udfff]")

@@ -23,6 +23,11 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~&$#])")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _MATRIX_CLASSES = 20
 _TABLE_CLASSES = 50
+_ANSWERS = "question-answering"
+_SHORT_TEXTS = (
+    "`hfcli qa` reads texts of any length in windows, and finds the best answer whose end is not before its start; the "
+    "lines of Python take one window, and the likeliest start and end for themselves."
+)
 _FEW_RECORDS = 30  # a share of so many is known to 18 points only
 
 
@@ -112,6 +117,11 @@ def _link(name: str, hub: str | None, kind: str = "") -> str:
 def _what(result: "Result") -> str:
     train, _ = result.rows
     base = _link(result.model_name, result.model_name if result.model_revision else None)
+    data = _link(train["name"], _hub_name(train), "datasets/")
+    if result.settings.task == _ANSWERS:
+        none = ", or says that it has none" if result.settings.null_threshold is not None else ""
+        reads = "a question and a text and gives the part of the text that answers it"
+        return f"{base}, finetuned on {data}: it reads {reads}{none}."
     kind, names = result.settings.problem_type, result.labels
     listed = ", ".join(map(shown, names[:6])) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
     gives = f"one of {len(names)} labels ({listed})"
@@ -121,12 +131,14 @@ def _what(result: "Result") -> str:
         gives = f"any of {len(names)} labels ({listed})"
     pair = result.columns.get("text_pair")
     reads = f"a pair of texts ({shown(result.columns['text'])}, {shown(pair)})" if pair else "a text"
-    data = _link(train["name"], _hub_name(train), "datasets/")
     return f"{base}, finetuned on {data}: it reads {reads} and gives {gives}."
 
 
 def _use(result: "Result", folder: str) -> str:
     columns, settings = result.columns, result.settings
+    if settings.task == _ANSWERS:
+        shell = f'hfcli qa -m {shlex.quote(folder)} --context-file FILE --question "..."'
+        return f"## How to use it\n\n{_block('sh', shell)}\n\n{_block('python', _python(folder))}\n\n{_SHORT_TEXTS}"
     if columns.get("text_pair"):
         record = json.dumps({columns["text"]: "...", columns["text_pair"]: "..."}, ensure_ascii=False)
         shell = f"echo {shlex.quote(record)} | hfcli classify -m {shlex.quote(folder)}"
@@ -146,6 +158,21 @@ def _use(result: "Result", folder: str) -> str:
         else ""
     )
     return f"## How to use it\n\n{_block('sh', shell)}\n\n{_block('python', python)}{windows}"
+
+
+def _python(folder: str) -> str:
+    """Without hfcli: the best span of a text that fits at once. transformers has no pipeline for it any more."""
+    name = json.dumps(folder, ensure_ascii=False)
+    return f"""import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained({name})
+model = AutoModelForQuestionAnswering.from_pretrained({name})
+inputs = tokenizer("the question", "the text", return_tensors="pt")
+with torch.no_grad():
+    found = model(**inputs)
+start, end = found.start_logits.argmax(), found.end_logits.argmax()
+print(tokenizer.decode(inputs["input_ids"][0, start : end + 1]))"""
 
 
 def _block(language: str, code: str) -> str:
@@ -257,6 +284,10 @@ def _made(result: "Result") -> str:
     values = {**result.hyperparameters, "max-length": settings.max_length, "on-long": settings.on_long}
     values |= {"doc-stride": settings.doc_stride} if settings.on_long == "window" else {}
     values |= {"threshold": settings.threshold} if settings.problem_type == "multi_label_classification" else {}
+    if settings.task == _ANSWERS:
+        values |= {"max-answer-length": settings.max_answer_length}
+        if settings.null_threshold is not None:
+            values |= {"no answer above (probability)": number(settings.null_threshold)}
     rows = [[name, shown("yes" if value is True else value, 200)] for name, value in values.items()]
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return (
@@ -267,6 +298,10 @@ def _made(result: "Result") -> str:
 
 def _limits(result: "Result") -> str:
     """What the figures do not promise, in two sentences at most."""
+    if result.settings.task == _ANSWERS:
+        if result.settings.null_threshold is None:
+            return "It gives an answer to every question, also to one that the text does not answer."
+        return "It knows only what the text says, in words of the text; sums, counts and yes or no it cannot give."
     if result.settings.problem_type == "regression":
         return "It gives a number for any text, also for one unlike all that it was trained on."
     first = f"It knows {len(result.labels)} labels and gives one of them also to a text that fits none."

@@ -6,22 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hfcli import tasks
 from hfcli.errors import DataError, UsageError
-from hfcli.events import Tell
-from hfcli.options.checking import CheckOptions
-from hfcli.options.training import LabelOptions, TextOptions
-from hfcli.runtime import counting, data, findings
+from hfcli.runtime import counting, findings
 from hfcli.runtime.findings import Finding
 from hfcli.runtime.scanning import Scan
 from hfcli.runtime.splits import Split
-from hfcli.tasks import _columns, _labels
 from hfcli.tasks._labels import MULTI, REGRESSION, Labels
 from hfcli.tasks.base import Settings
 
 # What finetune says before it begins, the worst first. The rest is for whoever asks.
 _WORTH_SAYING = (
     "overlap",
+    "shared-context",
     "conflicting-texts",
     "unknown-label",
     "similar-labels",
@@ -29,7 +25,7 @@ _WORTH_SAYING = (
     "few-records",
     "broken-text",
 )
-_LEFT_OUT = {"unreadable-line", "empty-text", "not-text", "not-label"}
+LEFT_OUT = {"unreadable-line", "empty-text", "not-text", "not-label", "not-answer", "lost-answer"}
 _MUCH = 0.01  # share of tokens from which cutting them is worth a thought
 _SPECIAL_TOKENS = 2
 
@@ -93,6 +89,7 @@ class Report:
         findings: What is wrong or odd, errors first.
         fix: What to try for labels that could not be understood.
         flags: What finetune should be given for these records.
+        task: What they are for.
     """
 
     train: str
@@ -110,6 +107,7 @@ class Report:
     findings: tuple[Finding, ...]
     fix: str | None
     flags: tuple[str, ...]
+    task: str = "text-classification"
 
     @property
     def errors(self) -> list[Finding]:
@@ -118,7 +116,7 @@ class Report:
     @property
     def learnable(self) -> bool:
         """Whether finetune can learn from what is left without the records that are wrong."""
-        return all(finding.kind in {*_LEFT_OUT, "long-text"} for finding in self.errors)
+        return all(finding.kind in {*LEFT_OUT, "long-text"} for finding in self.errors)
 
     @property
     def warnings(self) -> list[Finding]:
@@ -137,39 +135,6 @@ def _first(finding: Finding) -> str:
     return f" ({finding.places[0][0]}{' ...' * (len(finding.places) + len(finding.places[0]) > 2)})"
 
 
-def examine(dataset: str, options: CheckOptions, texts: TextOptions, asked: LabelOptions, tell: Tell) -> Report:
-    """Read a data set, count its tokens and check it.
-
-    Raises:
-        DataError: It is not there, or has no column of texts or labels.
-        UsageError: The options contradict what is there.
-        ModelError: The Hub, the way to it, or the model whose tokenizer counts.
-    """
-    found = data.load(options.data(dataset), offline=options.offline, tell=tell, on_error="collect")
-    task = tasks.get(asked.task or tasks.infer(found.train.columns))
-    if task.target is None:
-        raise UsageError(f"{task.name} has no labels to check", "--task text-classification")
-    samples = {name: found.train.sample(name) for name in found.train.columns}
-    given = {"text": texts.text_column, "text_pair": texts.text_pair_column, "label": asked.label_column}
-    columns = _columns.find(samples, task, given, found.train.class_names, need_target=True)
-    labels, wrong = _labels_of(found.train, found.evaluation, str(columns["label"]), asked)
-    counter = counting.find(options.model, options.offline, tell)
-    length = texts.max_length or min(512, counter.max_tokens)
-    if length > counter.max_tokens:
-        raise UsageError(
-            f"--max-length {length}: {counter.name} takes {counter.max_tokens}", f"--max-length {counter.max_tokens}"
-        )
-    stride = min(128, length // 4) if texts.doc_stride is None else texts.doc_stride
-    check_stride(stride, length, texts.on_long)
-    settings = Settings(task.name, columns, labels and labels.problem_type, length, texts.on_long or "truncate", stride)
-    names = [column for field, column in columns.items() if column is not None and field != "label"]
-    counts = counting.count(counter, found.train, names, tell)
-    return check(
-        found.train, found.evaluation, columns, labels, settings=settings, token_counts=counts, counter=counter,
-        wrong=wrong,
-    )  # fmt: skip
-
-
 def check_stride(stride: int, length: int, on_long: str | None) -> None:
     """Refuse windows that overlap by as much as they hold.
 
@@ -181,19 +146,6 @@ def check_stride(stride: int, length: int, on_long: str | None) -> None:
             f"--doc-stride {stride} is how much windows of --max-length {length} overlap; it must be smaller",
             f"--doc-stride {length // 4}",
         )
-
-
-def _labels_of(
-    train: Split, evaluation: Split | None, column: str, asked: LabelOptions
-) -> tuple[Labels | None, DataError | None]:
-    """What the labels are, or why that cannot be told."""
-    if asked.problem_type == REGRESSION:
-        return Labels(REGRESSION, ()), None
-    values, class_names = label_cells(train, evaluation, column)
-    try:
-        return _labels.infer(values, class_names, asked.problem_type, ()), None
-    except DataError as error:
-        return None, error
 
 
 def label_cells(train: Split, evaluation: Split | None, column: str) -> tuple[list[Any], tuple[str, ...]]:
@@ -237,7 +189,7 @@ def check(
     """
     scans = [Scan(split, columns, labels) for split in (train, evaluation) if split is not None]
     first, second = scans[0], scans[1] if len(scans) > 1 else None
-    lengths = _lengths(token_counts, settings, counter)
+    lengths = text_lengths(token_counts, settings, counter)
     found = [
         *findings.unreadable([error for scan in scans for error in scan.split.bad]),
         *findings.texts(scans),
@@ -294,7 +246,7 @@ def _numbers(scan: Scan) -> Numbers | None:
     return Numbers(float(values.min()), float(np.median(values)), float(values.mean()), float(values.max()))
 
 
-def _lengths(
+def text_lengths(
     token_counts: np.ndarray | None, settings: Settings, counter: counting.Counter | None
 ) -> TextLengths | None:
     counts = np.zeros(0) if token_counts is None else token_counts[token_counts > 0].astype(np.int64)
@@ -321,7 +273,7 @@ def _flags(
     much = lengths is not None and lengths.max_length is not None and lengths.over_tokens >= _MUCH
     return (
         *(["--problem-type regression"] if "numbers-as-labels" in kinds else []),
-        *(["--on-error skip"] if kinds & {*_LEFT_OUT, "numbers-as-labels"} else []),
+        *(["--on-error skip"] if kinds & {*LEFT_OUT, "numbers-as-labels"} else []),
         *(["--on-long window"] if lengths and (much or "long-text" in kinds) and lengths.on_long != "window" else []),
         *(["--class-weight balanced"] if labels and findings.uneven(labels, counts) else []),
     )

@@ -54,16 +54,18 @@ class ByWork:
     Attributes:
         characters: Of the next chunk.
         most: Of a chunk in the end.
+        more: What counts besides for every row.
     """
 
     characters: int
     most: int
     records: int = 0
     seen: int = 0
+    more: int = 0
 
     def __call__(self, row: Row) -> bool:
         self.records += 1
-        self.seen += sum(len(value) for value in (row.record or {}).values() if isinstance(value, str))
+        self.seen += self.more + sum(len(value) for value in (row.record or {}).values() if isinstance(value, str))
         if self.seen < self.characters and self.records < CHUNK_RECORDS:
             return False
         self.characters = min(2 * self.characters, self.most)

@@ -35,11 +35,16 @@ class Columns:
         Raises:
             UsageError: The model reads pairs.
         """
-        self._no_half_pair({"text": column, "text_pair": None}, "the input is plain text")
-        self.found = {"text": column, "text_pair": None}
+        found = {name: column if not i else None for i, name in enumerate(self._names)}
+        self._no_half_pair(found, "the input is plain text")
+        self.found = found
+
+    @property
+    def _names(self) -> list[str]:
+        return [field.name for field in self.task.fields]
 
     def canonical(self, record: Record) -> dict[str, str]:
-        """The record as the task reads it: `text`, and `text_pair` where there is one.
+        """The record's texts as the task reads them: `text`, and `text_pair` where there is one.
 
         Raises:
             DataError: A column is not there, could be several, or holds no text.
@@ -64,7 +69,11 @@ class Columns:
     def _find(self, record: Record) -> dict[str, str | None]:
         given = dict(self.given)
         for name, column in self.stored.items():
-            if given.get(name) is None and (column in record if column else name == "text_pair"):
+            if (
+                name in self._names
+                and given.get(name) is None
+                and (column in record if column else name == "text_pair")
+            ):
                 given[name] = column or ""
         sample = {name: [value] for name, value in record.items()}
         try:
@@ -73,7 +82,7 @@ class Columns:
             called = {name for field in self.task.fields for name in field.aliases}
             sample |= {name: [_LIKE_TEXT] for name in sample if name.casefold() in called}
             found = _columns.find(sample, self.task, given, {}, need_target=False)
-        texts = {name: found[name] for name in ("text", "text_pair")}
+        texts = {name: found[name] for name in self._names}
         self._no_half_pair(texts, f"there is {', '.join(record)}")
         return texts
 

@@ -17,7 +17,7 @@ from hfcli.options.training import DataOptions
 from hfcli.runtime import hub_data, local_data
 from hfcli.runtime.splits import Split
 
-__all__ = ["Data", "Split", "hold_out", "load"]
+__all__ = ["Data", "Split", "hold_out", "load", "one_split"]
 
 # In this order; `test` is measured on only when it is asked for, else it would be used up on choosing an epoch.
 _EVALUATION = ("validation", "valid", "val", "dev", "eval", "evaluation", "validation_matched")
@@ -91,6 +91,25 @@ def load(
     train = source.splits[name]().draw(options.max_train_samples, seed)
     evaluation = other.splits[chosen]().draw(options.max_eval_samples, seed) if chosen else None
     return Data(source.name, source.short, source.revision, train, evaluation, tuple(source.splits))
+
+
+def one_split(options: DataOptions, *, offline: bool, tell: Tell) -> Split:
+    """The split to measure on: the one that `eval_split` names, else test, else validation, else the only one.
+
+    Args:
+        options: `dataset`, `subset`, `dataset_revision`, `eval_split`, `max_eval_samples` and `on_error` are read.
+        offline: Whether the Hub may not be asked.
+        tell: Gets Downloading, and a Note for what is not as it was typed.
+
+    Raises:
+        UsageError: The options contradict what is there.
+        DataError: It is not there, or cannot be read, or has no such split.
+        ModelError: The Hub, or the way to it.
+    """
+    assert options.dataset is not None
+    opener = _Opener(offline, tell, options.on_error)
+    source = opener.open(options.dataset, options.subset, options.dataset_revision)
+    return source.splits[_split_of_other(source, options.eval_split)]().draw(options.max_eval_samples, 42)
 
 
 class _Opener:

@@ -1,70 +1,41 @@
-"""Measuring a model on encoded records: outputs, predictions, scores with intervals."""
+"""Running a model over encoded records, again and again, for what its outputs are worth to a judge."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from hfcli import metrics
-from hfcli.errors import DeviceError, UsageError, did_you_mean
-from hfcli.events import Measured, Note, Progress, Tell
+from hfcli.errors import DeviceError
+from hfcli.events import Note, Progress, Tell
 from hfcli.runtime import environment
 from hfcli.runtime.features import Encoded
-from hfcli.runtime.forward import Loss, Network
+from hfcli.runtime.forward import Network
 from hfcli.runtime.plan import cut
-from hfcli.tasks import text_classification
-from hfcli.tasks.base import Settings
-
-LOSS = "loss"
-# What each kind of problem is judged by; the first picks the best checkpoint.
-METRICS = {
-    "single_label_classification": ("accuracy", "f1_macro"),
-    "multi_label_classification": ("f1_micro", "f1_macro", "subset_accuracy"),
-    "regression": ("pearson", "spearman", "mse"),
-}
-READS = {
-    "single_label_classification": "labels",
-    "multi_label_classification": "label_sets",
-    "regression": "values",
-}
 
 
 @dataclass
 class Evaluator:
-    """Measures a network on the same records again and again.
+    """Runs a network over the same records.
 
     Attributes:
         network: The model.
-        encoded: Features with labels.
-        settings: Kind of problem and threshold.
+        encoded: Features.
         accelerator: Ranks and autocast.
         max_tokens: Of a batch, with its padding.
         tell: Gets Progress, and a note when memory did not suffice.
-        extra: A metric that was asked for besides those of the kind.
     """
 
     network: Network
     encoded: Encoded
-    settings: Settings
     accelerator: Any
     max_tokens: int
     tell: Tell
-    extra: str | None = None
 
-    @property
-    def kind(self) -> str:
-        return self.settings.problem_type or "single_label_classification"
-
-    @property
-    def references(self) -> np.ndarray:
-        """Of every record: int `(records,)`, bool `(records, labels)` or float `(records,)`."""
-        values = self.encoded.labels["labels"][self.encoded.starts[:-1]]
-        return values > 0.5 if self.kind == "multi_label_classification" else values
-
-    def logits(self, should_stop: Callable[[], bool] = lambda: False) -> np.ndarray | None:
-        """The outputs for every feature, float32 `(features, labels)`; None when told to stop."""
+    def outputs(self, should_stop: Callable[[], bool] = lambda: False) -> np.ndarray | None:
+        """What the model says of every feature, float32 `(features, labels)`; of spans, of every token of them one
+        after the other, `(tokens, 2)`. None when told to stop."""
         encoded, network = self.encoded, self.network
         network.model.eval()
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
@@ -78,7 +49,7 @@ class Evaluator:
                     return None
                 features = waiting[0]
                 try:
-                    logits = network.logits(encoded.take(features)).float().cpu().numpy()
+                    outputs = network.logits(encoded.take(features)).float().cpu().numpy()
                 except RuntimeError as error:
                     if not environment.out_of_memory(error):
                         raise
@@ -86,20 +57,35 @@ class Evaluator:
                     continue
                 waiting = waiting[1:]
                 if found is None:
-                    found = np.zeros((len(encoded.lengths), logits.shape[1]), dtype=np.float32)
-                found[features] = logits
+                    found = self._nothing(outputs.shape[-1])
+                self._keep(found, features, outputs)
                 done += len(features)
-                self.tell(Progress("measuring", min(done * world, len(found)), len(found)))
+                self.tell(Progress("measuring", min(done * world, len(encoded.lengths)), len(encoded.lengths)))
         network.model.train()
         return self._gathered(found)
+
+    @property
+    def _of_tokens(self) -> bool:
+        return len(self.network.outputs) > 1
+
+    def _nothing(self, columns: int) -> np.ndarray:
+        rows = int(self.encoded.offsets[-1]) if self._of_tokens else len(self.encoded.lengths)
+        return np.zeros((rows, columns), dtype=np.float32)
+
+    def _keep(self, found: np.ndarray, features: np.ndarray, outputs: np.ndarray) -> None:
+        if not self._of_tokens:
+            found[features] = outputs
+            return
+        for feature, row in zip(features, outputs, strict=True):
+            start, end = self.encoded.offsets[feature : feature + 2]
+            found[start:end] = row[: end - start]
 
     def _gathered(self, found: np.ndarray | None) -> np.ndarray:
         if self.accelerator.num_processes == 1:
             assert found is not None
             return found
-        config, device = self.network.model.config, self.network.device
-        mine = np.zeros((len(self.encoded.lengths), config.num_labels), dtype=np.float32) if found is None else found
-        everything = torch.from_numpy(mine).to(device)
+        columns = len(self.network.outputs) if self._of_tokens else self.network.model.config.num_labels
+        everything = torch.from_numpy(self._nothing(columns) if found is None else found).to(self.network.device)
         torch.distributed.all_reduce(everything)
         return everything.cpu().numpy()
 
@@ -113,62 +99,3 @@ class Evaluator:
         now = f"{rows // 2} x {length} at most"
         self.tell(Note(f"out of memory while measuring, at {rows} x {length} tokens; now {now}"))
         return cut(np.concatenate(waiting).tolist(), self.encoded.lengths, self.max_tokens)
-
-    def losses(self, logits: np.ndarray, loss: Loss) -> np.ndarray:
-        """The loss of every record, the mean of its windows', float32 `(records,)`."""
-        weights = None if loss.class_weights is None else loss.class_weights.cpu()
-        each = Loss(weights, loss.smoothing).each(
-            torch.from_numpy(logits), torch.from_numpy(self.encoded.labels["labels"])
-        )
-        return np.add.reduceat(each.numpy() * self.encoded.weights, self.encoded.starts[:-1])
-
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Of every record: probabilities `(records, labels)` or values `(records, 1)`; windows are averaged."""
-        each = text_classification.probabilities(logits, self.kind)
-        starts, counts = self.encoded.starts[:-1], np.diff(self.encoded.starts)
-        return np.add.reduceat(each, starts, axis=0) / counts[:, None]
-
-    def predictions(self, probabilities: np.ndarray) -> np.ndarray:
-        """What the metrics read: class ids, sets or values, one a record."""
-        if self.kind == "regression":
-            return probabilities[:, 0]
-        if self.kind == "multi_label_classification":
-            return probabilities >= self.settings.threshold
-        return probabilities.argmax(axis=1)
-
-    def scores(self, probabilities: np.ndarray, losses: np.ndarray) -> dict[str, Measured]:
-        """Every score with its interval, by metric."""
-        predictions, references = self.predictions(probabilities), self.references
-        names = dict.fromkeys([*METRICS[self.kind], *([self.extra] if self.extra else [])])
-        found = {}
-        for name in names:
-            if name == LOSS:
-                loss, spread = float(losses.mean()), 1.96 * float(losses.std()) / len(losses) ** 0.5  # of the mean
-                found[name] = Measured(loss, loss - spread, loss + spread, len(losses))
-                continue
-            given = predictions if READS[self.kind] in metrics.get(name).reads else probabilities
-            found[name] = Measured(*metrics.score(name, given, references))
-        return found
-
-
-def primary(asked: str | None, kind: str) -> tuple[str, bool]:
-    """The metric that picks the best checkpoint, and whether more of it is better.
-
-    Raises:
-        UsageError: There is no such metric, or it is not about this kind of problem.
-    """
-    name = (asked or METRICS[kind][0]).removeprefix("eval_")
-    if name == LOSS:
-        return name, False
-    fitting = _fitting(kind)
-    if name not in fitting:
-        raise UsageError(
-            f"--metric-for-best-model {name} does not fit; there is {', '.join([LOSS, *fitting])}",
-            did_you_mean(name, [LOSS, *fitting]),
-        )
-    return name, metrics.get(name).better == "higher"
-
-
-def _fitting(kind: str) -> Sequence[str]:
-    fitting = list(metrics.names(READS[kind]))
-    return fitting + (list(metrics.names("probabilities")) if kind == "single_label_classification" else [])

@@ -25,6 +25,7 @@ class Encoded:
         labels: Targets by name, shape `(features, ...)`.
         total_tokens: Tokens of every record before anything was cut, shape `(records,)`.
         cut_tokens: Those that were cut off, shape `(records,)`.
+        notes: Of every feature what decode needs; () where nothing is going to be decoded.
     """
 
     inputs: Mapping[str, np.ndarray]
@@ -33,6 +34,7 @@ class Encoded:
     labels: Mapping[str, np.ndarray]
     total_tokens: np.ndarray
     cut_tokens: np.ndarray
+    notes: Sequence[Any] = ()
 
     @property
     def lengths(self) -> np.ndarray:
@@ -54,6 +56,7 @@ class Encoded:
             Feature(
                 {name: flat[self.offsets[f] : self.offsets[f + 1]] for name, flat in self.inputs.items()},
                 {name: values[f] for name, values in self.labels.items()},
+                self.notes[f] if self.notes else None,
             )
             for f in features
         ]
@@ -74,6 +77,7 @@ def encode(
     setup: Setup,
     tell: Tell,
     where: Callable[[int], str],
+    keep_notes: bool = False,
 ) -> Encoded:
     """Encode records.
 
@@ -84,6 +88,7 @@ def encode(
         setup: Tokenizer, config and settings.
         tell: Gets Progress.
         where: Where a record stands.
+        keep_notes: Whether the features are going to be decoded.
 
     Raises:
         DataError: A record cannot be encoded, such as one that is longer than `--on-long error` allows.
@@ -93,10 +98,12 @@ def encode(
     sizes: list[int] = []
     counts: list[int] = []
     notes: list[Any] = []
+    kept: list[Any] = []
     for batch in _batches(records):
         for features in _placed(task.encode(batch, setup), lambda: where(len(counts))):
             counts.append(len(features))
             notes.append(features[0].notes)
+            kept += [feature.notes for feature in features] if keep_notes else []
             for feature in features:
                 sizes.append(len(feature.inputs["input_ids"]))
                 for name, row in feature.inputs.items():
@@ -111,6 +118,7 @@ def encode(
         {name: np.stack(values) for name, values in labels.items()},
         np.array([note.total_tokens for note in notes], dtype=np.int64),
         np.array([note.cut_tokens for note in notes], dtype=np.int64),
+        kept,
     )
 
 

@@ -46,7 +46,11 @@ def unreadable(lines: Iterable[DataError]) -> Iterator[Finding]:
     """Lines that are no records."""
     found: dict[str, list[tuple[str, str]]] = {}
     for error in lines:
-        parts = re.fullmatch(r"(.*?(?::|: row )\d+) (.*)", error.message, re.DOTALL)
+        parts = re.fullmatch(
+            r"(.*?(?::|: row |: question |: article \d+, paragraph )\d+)(?: \(id [^()]*\))?:? (.*)",
+            error.message,
+            re.DOTALL,
+        )
         where, what = (parts[1], parts[2]) if parts else ("", error.message)
         found.setdefault(re.sub(r"\d+", "", what), []).append((where, what))
     for same in found.values():

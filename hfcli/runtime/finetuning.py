@@ -20,16 +20,16 @@ from hfcli.options import ModelOptions
 from hfcli.options.training import RunOptions, TrainingOptions
 from hfcli.options.transfer import TransferOptions
 from hfcli.runtime import checkpoints, environment, folders, foundation, loading, memory, optimization
-from hfcli.runtime.evaluation import Evaluator, primary
+from hfcli.runtime.evaluation import Evaluator
 from hfcli.runtime.finishing import finish
-from hfcli.runtime.forward import Loss, Network, class_weights
+from hfcli.runtime.forward import Loss, Network, class_weights, precise_head
+from hfcli.runtime.judging import SPANS, Judged, kind_of, primary
 from hfcli.runtime.plan import Plan
 from hfcli.runtime.preparing import Prepared
 from hfcli.runtime.quick import quicken
 from hfcli.runtime.run import Job, State, Stop
 from hfcli.runtime.saving import Result
 from hfcli.runtime.training import HISTORY, train
-from hfcli.tasks import text_classification
 
 
 @dataclass
@@ -55,12 +55,11 @@ class Finetuning:
     folder: Path
     flags: Mapping[str, Any]
     tell: Tell
-    best: "dict[int, tuple[float, np.ndarray, dict[str, Measured]]]" = field(default_factory=dict)
+    best: dict[int, Judged] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         prepared = self.prepared
-        kind = prepared.settings.problem_type or "single_label_classification"
-        self.metric, self.higher = primary(self.run.metric_for_best_model, kind)
+        self.metric, self.higher = primary(self.run.metric_for_best_model, kind_of(prepared.settings))
         self.began = time.monotonic()
         self.accelerator = self._accelerator()
         self.device = self.accelerator.device
@@ -82,12 +81,13 @@ class Finetuning:
     # the parts
 
     def _class_weights(self) -> list[float] | None:
-        encoded, names = self.prepared.encoded, self.prepared.labels.names
+        encoded, names = self.prepared.encoded, self.prepared.goal.names
         training = self.training
         given = {"--class-weight": training.class_weight, "--label-smoothing-factor": training.label_smoothing_factor}
         if not names:
             for flag in filter(given.get, given):
-                raise UsageError(f"{flag} is about classes, and these labels are numbers", f"leave out {flag}")
+                what = "answers are spans" if kind_of(self.prepared.settings) == SPANS else "these labels are numbers"
+                raise UsageError(f"{flag} is about classes, and {what}", f"leave out {flag}")
             return None
         values = encoded.labels["labels"][encoded.starts[:-1]]
         counts = values.sum(0) if values.ndim == 2 else np.bincount(values.astype(int), minlength=len(names))
@@ -120,7 +120,7 @@ class Finetuning:
     def _load(self) -> None:
         """The model on its device, and what learns of it."""
         prepared = self.prepared
-        overrides = text_classification.prepare(prepared.labels)
+        overrides = prepared.goal.overrides
         built = foundation.build(prepared.task, prepared.foundation, overrides, self.model, self.training.seed)
         self.new_head, model = built.new_head, built.model
         if self.training.gradient_checkpointing:
@@ -130,14 +130,15 @@ class Finetuning:
                 )
             model.gradient_checkpointing_enable({"use_reentrant": False})
         tokens = prepared.encoded.take([0])[0].inputs["input_ids"]
-        if model.config.is_encoder_decoder:  # it classifies by the token that ends a text
+        if model.config.is_encoder_decoder and prepared.goal.names:  # it classifies by the token that ends a text
             end = model.config.eos_token_id
             if end not in tokens or prepared.foundation.tokenizer.pad_token_id == end:
                 name, wrong = prepared.foundation.location.name, "does not add" if end not in tokens else "pads with"
                 raise ModelError(f"the tokenizer of {name} {wrong} the end token, by which the model classifies")
         torch.manual_seed(self.training.seed)
+        precise_head(model)
         if self.transfer.lora:
-            model = optimization.put_adapters(model, self.transfer)
+            model = optimization.put_adapters(model, self.transfer, kind_of(prepared.settings) == SPANS)
         model = model.to(self.device).train()
         if self.device.type == "cpu":
             stacks = list(optimization.stacks(model).values())
@@ -146,7 +147,8 @@ class Finetuning:
         self.learning = optimization.Learning(model, self.training, self.transfer, self.rate, self.steps)
         vocabulary = loading.vocabulary_size(model)
         wide = min(prepared.foundation.max_tokens, 1 << 20) if self.dtype == "bfloat16" else 0
-        self.network = Network(model, prepared.foundation.tokenizer, vocabulary, self.device, wide)
+        tokenizer, outputs = prepared.foundation.tokenizer, prepared.task.outputs
+        self.network = Network(model, tokenizer, vocabulary, self.device, wide, outputs)
         self.learns = sum(parameter.numel() for parameter in self.learning.parameters.values())
         length = int(prepared.encoded.lengths.max())
         checkpointing = self.training.gradient_checkpointing
@@ -161,17 +163,12 @@ class Finetuning:
     def head(self, resumed: tuple[str, ...] = ()) -> Head:
         """What is going to be done, in lines."""
         prepared = self.prepared
-        labels = prepared.labels.names
         size = f"{self.parameters / 1e6:,.0f} M" if self.parameters >= 1e6 else f"{self.parameters / 1e3:,.0f} k"
-        what = f"{len(labels)} labels" if labels else "one number"
         parts = [str(prepared.foundation.location.name), f"{size} parameters"]
-        parts.append(f"{'new' if self.new_head else 'its own'} head, {what}")
+        parts.append(f"{'new' if self.new_head else 'its own'} head, {prepared.goal.what}")
         if self.learns < self.parameters:
             parts.append(f"{self.learns / self.parameters:.2%} of them learn")
-        texts = " + ".join(str(prepared.columns[name]) for name in ("text", "text_pair") if prepared.columns.get(name))
-        shown = ", ".join(labels[:6]) + (f", ... {len(labels) - 6} more" if len(labels) > 6 else "")
-        kind = f" ({shown})" if labels else " (a number)"
-        data = f"{prepared.data.name} · {texts} -> {prepared.columns['label']}{kind}"
+        data = f"{prepared.data.name} · {prepared.goal.data_line(prepared)}"
         where = f"held out (no validation split; 10%, seed {self.training.seed})"
         evaluated = where if prepared.held_out else f"to measure on ({prepared.evaluation.name})"
         counts = f"{len(prepared.encoded):,} train · {len(prepared.encoded_evaluation):,} {evaluated}"
@@ -205,7 +202,7 @@ class Finetuning:
             "model": str(prepared.foundation.location),
             "train": prepared.train.digest(names),
             "evaluation": prepared.evaluation.digest(names),
-            "labels": list(prepared.labels.names),
+            "labels": list(prepared.goal.names),
             "settings": asdict(prepared.settings),
             **{name.replace("_", "-"): value for name, value in {**training, **asdict(self.transfer)}.items()},
             "learning-rate": self.rate,
@@ -283,16 +280,8 @@ class Finetuning:
         prepared = self.prepared
         tensor = None if self.class_weights is None else torch.tensor(self.class_weights, device=self.device)
         loss = Loss(tensor, self.training.label_smoothing_factor)
-        extra = self.metric
-        evaluator = Evaluator(
-            self.network,
-            prepared.encoded_evaluation,
-            prepared.settings,
-            self.accelerator,
-            state.eval_tokens,
-            self.tell,
-            extra,
-        )
+        judge = prepared.goal.judge(prepared, self.metric)
+        evaluator = Evaluator(self.network, prepared.encoded_evaluation, self.accelerator, state.eval_tokens, self.tell)
 
         def evaluate(stop: Stop) -> tuple[float, dict[str, Measured]] | None:
             alone = self.accelerator.num_processes == 1  # else the ranks would wait for the one that stopped
@@ -300,18 +289,17 @@ class Finetuning:
                 least = torch.tensor(state.eval_tokens, device=self.device)
                 torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
                 evaluator.max_tokens = int(least)
-            logits = evaluator.logits(lambda: bool(stop.number) and alone)
+            outputs = evaluator.outputs(lambda: bool(stop.number) and alone)
             state.eval_tokens = evaluator.max_tokens
-            if logits is None:
+            if outputs is None:
                 return None
-            losses, probabilities = evaluator.losses(logits, loss), evaluator.probabilities(logits)
-            mean, scores = float(losses.mean()), evaluator.scores(probabilities, losses)
-            self.best[state.step] = mean, probabilities, scores
+            judged = judge.judge(outputs, loss)
+            self.best[state.step] = judged
             for step in [step for step in self.best if step not in (state.step, state.best_step)]:
                 del self.best[step]
-            return mean, scores
+            return judged.loss, judged.scores
 
-        self.evaluator, self.evaluate = evaluator, evaluate
+        self.judge, self.evaluate = judge, evaluate
         return Job(
             self.network, self.learning, loss, self.plan, prepared.encoded, self.accelerator, self.steps,
             self.training.seed, self.folder, evaluate, self.metric, self.higher, self.training.max_grad_norm, self.run,

@@ -7,21 +7,15 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from hfcli import metrics
 from hfcli.errors import DataError
-from hfcli.records import dumps
 from hfcli.runtime import checkpoints, environment, quick, saving, settings
 from hfcli.runtime.run import State, Stop
 from hfcli.runtime.saving import Result
 from hfcli.runtime.training import HISTORY
+from hfcli.tasks.base import Settings
 
 if TYPE_CHECKING:
     from hfcli.runtime.finetuning import Finetuning
-
-_SURE = 0.99  # from here on a wrong prediction is more likely a wrong label
-_SURPRISING = 100
 
 
 def finish(run: "Finetuning", state: State) -> Result:
@@ -38,14 +32,14 @@ def finish(run: "Finetuning", state: State) -> Result:
         state.step = kept
     result = _result(run, state)
     if run.accelerator.is_main_process:
-        _save_model(run)
+        _save_model(run, result.settings)
         saving.write(result)
         checkpoints.prune(run.folder, 0, ())
     run.accelerator.wait_for_everyone()
     return result
 
 
-def _save_model(run: "Finetuning") -> None:
+def _save_model(run: "Finetuning", read: Settings) -> None:
     """Written aside and moved file by file: what is in the folder is whole."""
     aside = run.folder / ".model"
     shutil.rmtree(aside, ignore_errors=True)
@@ -59,7 +53,7 @@ def _save_model(run: "Finetuning") -> None:
         quick.restore(model)
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
-        settings.write(aside, run.prepared.settings)
+        settings.write(aside, read)
         mode = (aside / "config.json").stat().st_mode
         for file in sorted(aside.iterdir()):
             file.chmod(mode)  # safetensors writes files for the owner alone
@@ -78,8 +72,8 @@ def _save_model(run: "Finetuning") -> None:
 
 def _result(run: "Finetuning", state: State) -> Result:
     prepared = run.prepared
-    loss, probabilities, scores = run.best[state.best_step]
-    per_class, confusion = _classes(run, probabilities)
+    judged = run.best[state.best_step]
+    scores = judged.scores
     location = prepared.foundation.location
     history = [json.loads(line) for line in (run.folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     roles = [("train", prepared.train), ("evaluation", prepared.evaluation)]
@@ -92,11 +86,12 @@ def _result(run: "Finetuning", state: State) -> Result:
     ]  # fmt: skip
     return Result(
         folder=run.folder, model_name=location.name, model_revision=location.commit, data=described,
-        columns=dict(prepared.columns), settings=prepared.settings, labels=prepared.labels.names,
+        columns=dict(prepared.columns), settings=judged.settings, labels=prepared.goal.names,
         options=dict(run.flags), hyperparameters=_hyperparameters(run), history=history,
-        best={"epoch": state.best_step / run.plan.steps_per_epoch, "step": state.best_step, "loss": loss},
-        scores={run.metric: scores[run.metric], **scores}, per_class=per_class, confusion=confusion,
-        lengths=prepared.lengths, surprising=_surprising(run, probabilities), versions=environment.versions(),
+        best={"epoch": state.best_step / run.plan.steps_per_epoch, "step": state.best_step, "loss": judged.loss},
+        scores={run.metric: scores[run.metric], **scores}, per_class=run.judge.per_class(judged),
+        confusion=run.judge.confusion(judged),
+        lengths=prepared.lengths, surprising=run.judge.surprising(judged), versions=environment.versions(),
         device=run.head().device.split(" · ")[0], seconds=state.seconds, seed=run.training.seed,
     )  # fmt: skip
 
@@ -113,36 +108,3 @@ def _hyperparameters(run: "Finetuning") -> dict[str, Any]:
         **{name: value for name, value in shown.items() if name not in effective},
         "steps": run.steps,
     }
-
-
-def _classes(
-    run: "Finetuning", probabilities: np.ndarray
-) -> tuple[list[dict[str, Any]] | None, list[list[int]] | None]:
-    names, evaluator = run.prepared.labels.names, run.evaluator
-    if evaluator.kind == "regression":
-        return None, None
-    predictions = evaluator.predictions(probabilities)
-    report = metrics.report(predictions, evaluator.references, names)
-    if evaluator.kind != "single_label_classification":
-        return report, None
-    return report, metrics.confusion(predictions, evaluator.references, len(names)).tolist()
-
-
-def _surprising(run: "Finetuning", probabilities: np.ndarray) -> list[dict[str, Any]]:
-    """Records that the model is sure are labelled wrongly, the surest first."""
-    evaluator, prepared = run.evaluator, run.prepared
-    if evaluator.kind != "single_label_classification":
-        return []
-    predictions, references, names = probabilities.argmax(1), evaluator.references, prepared.labels.names
-    sure = probabilities.max(1)
-    found = np.flatnonzero((predictions != references) & (sure > _SURE))
-    found = found[np.argsort(-sure[found], kind="stable")][:_SURPRISING]
-    fields = {column: column for name, column in prepared.columns.items() if column and name != "label"}
-    records = prepared.evaluation.records(found, fields)
-    return [
-        {
-            **json.loads(dumps(record)), "label": names[int(references[i])], "predicted": names[int(predictions[i])],
-            "score": round(float(sure[i]), 6), "where": prepared.evaluation.where(int(i)),
-        }
-        for i, record in zip(found, records, strict=True)
-    ]  # fmt: skip

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from hfcli.errors import UsageError, did_you_mean
 from hfcli.runtime.padding import pad
+from hfcli.tasks._windows import pads_left
 from hfcli.tasks.base import Feature
 
 
@@ -25,6 +26,7 @@ class Network:
         vocabulary: Rows of its input embedding.
         device: Where it is.
         wide: Rows are padded to multiples of 8 up to this length, which the model takes; 0 to the longest row.
+        outputs: Names of the outputs that are asked for; several are of every token.
     """
 
     model: Any
@@ -32,18 +34,29 @@ class Network:
     vocabulary: int
     device: torch.device
     wide: int = 0
+    outputs: tuple[str, ...] = ("logits",)
 
     @property
     def side(self) -> Literal["left", "right"]:
         """Where padding goes: encoders as their tokenizer says; decoders look for the last token from the left."""
-        config = self.model.config
-        left = self.tokenizer.padding_side == "left" and config.model_type in ("xlnet", "transfo-xl")
-        return "left" if left else "right"
+        return "left" if pads_left(self.tokenizer, self.model.config) else "right"
 
     def logits(self, features: Sequence[Feature]) -> torch.Tensor:
-        """The head's outputs, `(batch, labels)`."""
+        """The head's outputs: `(batch, labels)`, or of several outputs `(batch, longest, outputs)`.
+
+        The latter stand at the places of the features' tokens wherever the padding is, and are -inf behind them.
+        """
         inputs = pad(features, self.tokenizer, self.vocabulary, self.side, self.device, self.wide)
-        return self.model(**{name: value for name, value in inputs.items() if name in self._taken}).logits
+        found = self.model(**{name: value for name, value in inputs.items() if name in self._taken})
+        if len(self.outputs) == 1:
+            return found[self.outputs[0]]
+        stacked = torch.stack([found[name] for name in self.outputs], dim=-1).float()
+        lengths = inputs["attention_mask"].sum(dim=1, keepdim=True)
+        places = torch.arange(stacked.shape[1], device=self.device)
+        if self.side == "left":
+            moved = (places + stacked.shape[1] - lengths).clamp(max=stacked.shape[1] - 1)
+            stacked = stacked.gather(1, moved[..., None].expand_as(stacked))
+        return stacked.masked_fill((places >= lengths)[..., None], -torch.inf)
 
     @cached_property
     def _taken(self) -> set[str]:
@@ -53,8 +66,29 @@ class Network:
 
 
 def targets(features: Sequence[Feature], device: torch.device) -> torch.Tensor:
-    """The features' labels, stacked: `(batch,)` or `(batch, labels)`."""
-    return torch.from_numpy(np.stack([feature.labels["labels"] for feature in features])).to(device)
+    """The features' labels, stacked: `(batch,)` or `(batch, labels)`; of spans int `(batch, 2)`."""
+    rows = [feature.labels["labels"] if "labels" in feature.labels else _span(feature) for feature in features]
+    return torch.from_numpy(np.stack(rows)).to(device)
+
+
+def _span(feature: Feature) -> np.ndarray:
+    return np.stack([feature.labels["start_positions"], feature.labels["end_positions"]])
+
+
+def precise_head(model: Any) -> None:
+    """Let the last layer of a model that finds spans compute in float32, whatever the others do.
+
+    bfloat16 has two or three digits: many a token would be as good a start as its neighbour.
+    """
+    for name, module in model.named_modules():
+        if name.rpartition(".")[2] == "qa_outputs" and isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(_in_float32)
+
+
+def _in_float32(module: torch.nn.Linear, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
+    bias = None if module.bias is None else module.bias.float()
+    with torch.autocast(output.device.type, enabled=False):
+        return F.linear(args[0].float(), module.weight.float(), bias)
 
 
 @dataclass(frozen=True)
@@ -62,7 +96,8 @@ class Loss:
     """The loss that dtype and shape of the labels call for, summed over records.
 
     int `(batch,)` is a class (cross entropy), float `(batch,)` a number (squared error), float `(batch, labels)` a set
-    of classes (binary cross entropy, mean over labels).
+    of classes (binary cross entropy, mean over labels), int `(batch, 2)` a span (cross entropy over the tokens, mean of
+    its start's and its end's).
 
     Attributes:
         class_weights: What errors on each class cost, `(labels,)`, or None.
@@ -76,7 +111,7 @@ class Loss:
         """The sum of the losses, each times its weight.
 
         Args:
-            logits: `(batch, labels)`.
+            logits: `(batch, labels)`, or `(batch, longest, 2)` for spans.
             labels: As above.
             weights: `(batch,)`, 1 for a record of one window.
         """
@@ -85,6 +120,8 @@ class Loss:
     def each(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The losses, computed in float32: `(batch,)`."""
         logits = logits.float()
+        if labels.ndim == 2 and not labels.is_floating_point():
+            return F.cross_entropy(logits, labels, reduction="none").mean(dim=1)
         if labels.ndim == 2:
             smooth = labels * (1 - self.smoothing) + self.smoothing / 2
             pairs = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=self.class_weights, reduction="none")

@@ -73,8 +73,13 @@ def _embeddings(model: torch.nn.Module) -> Iterator[torch.nn.Parameter]:
             yield from module.parameters()
 
 
-def put_adapters(model: Any, options: TransferOptions) -> Any:
+def put_adapters(model: Any, options: TransferOptions, spans: bool = False) -> Any:
     """The model with low-rank adapters (LoRA) in it; they and the new head learn.
+
+    Args:
+        model: The model.
+        options: Rank and the like.
+        spans: Whether its head finds spans, not classes.
 
     Raises:
         ModelError: peft is not installed.
@@ -97,7 +102,8 @@ def put_adapters(model: Any, options: TransferOptions) -> Any:
                     did_you_mean(name, linear),
                 )
     config = peft.LoraConfig(
-        task_type=peft.TaskType.SEQ_CLS,
+        task_type=peft.TaskType.QUESTION_ANS if spans else peft.TaskType.SEQ_CLS,
+        exclude_modules=["qa_outputs"] if spans else None,  # which learns as a whole
         r=options.lora_r,
         lora_alpha=options.lora_alpha,
         lora_dropout=options.lora_dropout,

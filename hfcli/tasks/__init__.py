@@ -9,12 +9,11 @@ from hfcli.tasks.base import Task
 
 # By the columns that only their data sets have: for them another column is no label.
 _OTHERS = {
-    "question-answering": ("context", "question", "answers"),
     "token-classification": ("tokens", "ner_tags"),
     "translation": ("translation",),
     "summarization": ("document", "summary"),
 }
-_SHORT = {"classification": "text-classification", "generation": "text-generation"}
+_SHORT = {"classification": "text-classification", "generation": "text-generation", "qa": "question-answering"}
 
 
 def names() -> list[str]:
@@ -24,7 +23,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Task:
-    """The task of that name, `classification` and `generation` being short ones.
+    """The task of that name, `classification`, `generation` and `qa` being short ones.
 
     Raises:
         UsageError: There is no such task.
@@ -40,7 +39,7 @@ def get(name: str) -> Task:
 def infer(columns: Iterable[str]) -> str:
     """The task that a data set is for, from the names of its columns.
 
-    The one of which the largest share of needed columns is there; text classification where no name says anything.
+    One of which every needed column is there; else text classification, which finds its columns by what they hold.
 
     Raises:
         UsageError: They are those of a task that there is not.
@@ -51,9 +50,10 @@ def infer(columns: Iterable[str]) -> str:
             said = f"the columns {', '.join(named)} are for {other}; there is {', '.join(names())}"
             raise UsageError(said, "--task text-classification --label-column NAME")
 
-    def share(task: Task) -> float:
+    def whole(task: Task) -> bool:
         needed = [field for field in (*task.fields, task.target) if field and field.required]
-        return sum(not there.isdisjoint((field.name, *field.aliases)) for field in needed) / len(needed)
+        return all(not there.isdisjoint((field.name, *field.aliases)) for field in needed)
 
-    trainable = [task for task in map(get, names()) if task.target]
-    return max(trainable, key=lambda task: (share(task), task.name == "text-classification")).name
+    usual = "text-classification"
+    trainable = [name for name in names() if get(name).target and whole(get(name))]
+    return usual if usual in trainable else next(iter(trainable), usual)

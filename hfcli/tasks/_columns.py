@@ -102,11 +102,13 @@ def find(
             search.pair(task.fields[0], field)
     for field in needed:
         search.choose(field, search.called(*field.aliases), (_is_prose, _is_written))
-        search.choose(field, search.no_ids(), (_is_prose, _is_written))
+        if field.by_content:
+            search.choose(field, search.no_ids(), (_is_prose, _is_written))
         search.demand(field)
     if need_target:
         for field in targets:
-            search.choose(field, search.no_ids(), (_is_class, _is_few, _is_amount))
+            if field.by_content:
+                search.choose(field, search.no_ids(), (_is_class, _is_few, _is_amount))
             search.demand(field)
     return {field.name: search.found.get(field.name) for field in (*task.fields, *targets)}
 

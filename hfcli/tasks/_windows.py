@@ -13,10 +13,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hfcli.errors import DataError, ModelError, UsageError
-from hfcli.tasks.base import Settings
+from hfcli.tasks.base import Settings, Setup
 
 Inputs = dict[str, np.ndarray]
 _PROBES = ("one two", "three")
+# Tokenizers of transformers 5 give no token types to some models that were trained with them:
+# https://github.com/huggingface/transformers/issues/48128
+_TYPED = ("albert", "bert", "funnel", "nystromformer", "rembert", "roformer", "splinter", "xlnet", "yoso")
+
+
+def has_types(setup: Setup) -> bool:
+    """Whether the model takes `token_type_ids`."""
+    return "token_type_ids" in setup.tokenizer.model_input_names or setup.config.model_type in _TYPED
+
+
+def pads_left(tokenizer: Any, config: Any) -> bool:
+    """Whether the model was trained on rows that end together. What tokenizers of decoders say is about generation."""
+    return tokenizer.padding_side == "left" and config.model_type in ("xlnet", "transfo-xl")
 
 
 class Window(NamedTuple):
@@ -39,7 +52,7 @@ class Windows(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Template:
+class Template:
     """The special tokens around one text, or around and between two.
 
     Attributes:
@@ -55,15 +68,15 @@ class _Template:
     text_types: np.ndarray
 
 
-def _template(tokenizer: Any, texts: int) -> _Template:
+def template(tokenizer: Any, texts: int) -> Template:
     """Learn from a tokenizer's own output what it puts around one or two texts.
 
     Raises:
         ModelError: It does not put tokens around texts, it changes them.
     """
     probes = _PROBES[:texts]
-    lone = _tokenise(tokenizer, list(probes))["input_ids"]
-    whole = _tokenise(tokenizer, *([probe] for probe in probes), add_special_tokens=True)
+    lone = tokenise(tokenizer, list(probes))["input_ids"]
+    whole = tokenise(tokenizer, *([probe] for probe in probes), add_special_tokens=True)
     ids = np.array(whole["input_ids"][0], dtype=np.int32)
     special = np.array(whole["special_tokens_mask"][0], dtype=bool)
     if not all(lone) or ids[~special].tolist() != [i for text in lone for i in text]:
@@ -73,11 +86,19 @@ def _template(tokenizer: Any, texts: int) -> _Template:
     ends = np.cumsum(lengths)
     firsts, lasts = places[ends - lengths], places[ends - 1]
     sizes = np.append(firsts, len(ids)) - np.append(-1, lasts) - 1
-    return _Template(ids[special], types[special], sizes, types[firsts])
+    return Template(ids[special], types[special], sizes, types[firsts])
 
 
-def _tokenise(tokenizer: Any, *texts: list[str], add_special_tokens: bool = False) -> Any:
-    """Token ids of texts or pairs, whole; what looks like a special token in a text stays text."""
+def tokenise(tokenizer: Any, *texts: list[str], add_special_tokens: bool = False, offsets: bool = False) -> Any:
+    """Token ids of texts or pairs, whole; what looks like a special token in a text stays text.
+
+    Args:
+        tokenizer: A tokenizer.
+        texts: Texts, or the first and the second ones of pairs.
+        add_special_tokens: Whether to put special tokens around them; then `special_tokens_mask` and `token_type_ids`
+            come too.
+        offsets: Whether `offset_mapping` comes, the characters that each token stands for.
+    """
     return tokenizer(
         *texts,
         add_special_tokens=add_special_tokens,
@@ -85,6 +106,7 @@ def _tokenise(tokenizer: Any, *texts: list[str], add_special_tokens: bool = Fals
         return_special_tokens_mask=add_special_tokens,
         return_token_type_ids=add_special_tokens,
         return_attention_mask=False,
+        return_offsets_mapping=offsets,
         verbose=False,  # no warning about long texts: cutting them is what follows
     )
 
@@ -108,11 +130,11 @@ def encode(
         UsageError: The settings leave no room for text.
         ModelError: The tokenizer is none that texts can be cut with.
     """
-    around = _template(tokenizer, len(texts[0]))
+    around = template(tokenizer, len(texts[0]))
     limit = min(settings.max_length, max_tokens)
     room = limit - len(around.ids)
     _check_room(settings, limit, room)
-    ids = _tokenise(tokenizer, [text for column in zip(*texts, strict=True) for text in column])["input_ids"]
+    ids = tokenise(tokenizer, [text for column in zip(*texts, strict=True) for text in column])["input_ids"]
     lengths = np.array([len(text) for text in ids], dtype=np.int64).reshape(-1, len(texts))
     cuts = _windows(lengths, room, settings) if settings.on_long == "window" else _truncated(lengths, room, tokenizer)
     flat, offsets = _gather(around, ids, lengths, cuts)
@@ -218,7 +240,7 @@ def _windows(lengths: np.ndarray, room: int, settings: Settings) -> _Cuts:
     return _Cuts(records, counts, np.where(longer, start, 0), sizes)
 
 
-def _gather(around: _Template, ids: list[list[int]], lengths: np.ndarray, cuts: _Cuts) -> tuple[Inputs, np.ndarray]:
+def _gather(around: Template, ids: list[list[int]], lengths: np.ndarray, cuts: _Cuts) -> tuple[Inputs, np.ndarray]:
     """All rows one after the other, special tokens in place, and where each begins: shape `(rows + 1,)`."""
     source = np.concatenate([around.ids, np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))])
     types = np.concatenate([around.types, np.repeat(around.text_types, lengths.sum(axis=1))])

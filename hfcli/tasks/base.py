@@ -43,6 +43,11 @@ class Settings:
         on_long: What happens to a text of more tokens.
         doc_stride: Tokens that neighbouring windows share.
         threshold: Probability from which a label of several is given.
+        max_answer_length: Most tokens of an answer that is found in a text.
+        null_threshold: Probability above which a question has no answer; None where every question gets one.
+        null_scale: That probability is sigmoid(null_scale * difference + null_shift), the difference being the score
+            of no answer minus that of the best span.
+        null_shift: See `null_scale`.
     """
 
     task: str
@@ -52,6 +57,10 @@ class Settings:
     on_long: Literal["truncate", "window", "error"] = "truncate"
     doc_stride: int = 128
     threshold: float = 0.5
+    max_answer_length: int = 30
+    null_threshold: float | None = None
+    null_scale: float = 1.0
+    null_shift: float = 0.0
 
 
 class Setup(NamedTuple):
@@ -73,11 +82,19 @@ class Setup(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A column a task reads: its name, the other names it goes by, and whether a record must have it."""
+    """A column a task reads.
+
+    Attributes:
+        name: Its name.
+        aliases: Other names it goes by.
+        required: Whether a record must have it.
+        by_content: Whether it may be found by what columns hold, where no name says it.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
     required: bool = True
+    by_content: bool = True
 
 
 @dataclass(frozen=True)

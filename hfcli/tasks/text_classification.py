@@ -27,9 +27,6 @@ _PAIRS = (
 )
 _TEXTS = "sentence review review_text review_body content body message comment tweet document description".split()
 _LABELS = "labels class category target sentiment intent topic emotion rating stars score similarity_score".split()
-# Tokenizers of transformers 5 give no token types to some models that were trained with them:
-# https://github.com/huggingface/transformers/issues/48128
-_TYPED = ("albert", "bert", "funnel", "nystromformer", "rembert", "roformer", "splinter", "xlnet", "yoso")
 
 
 def prepare(labels: Sequence[Any], options: Any = None) -> dict[str, Any]:
@@ -74,7 +71,7 @@ def encode(records: Sequence[Record], setup: Setup) -> Iterator[list[Feature]]:
         except DataError as error:
             texts.append(error)
             break
-    typed = "token_type_ids" in setup.tokenizer.model_input_names or setup.config.model_type in _TYPED
+    typed = _windows.has_types(setup)
     encoded: dict[int, _windows.Windows | DataError] = {}
     for count in (1, 2):
         chosen = {i: text for i, text in enumerate(texts) if not isinstance(text, DataError) and len(text) == count}

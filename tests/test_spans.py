@@ -1,0 +1,156 @@
+"""Exact match and F1 of answers: the official rules of SQuAD, written out anew here, and cases by hand."""
+
+import gzip
+import json
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hfcli import metrics
+from hfcli.errors import DataError
+from hfcli.metrics import spans, squad
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "squad"
+
+
+def expected(prediction, references, v2):
+    """Exact match and F1, as the papers put them."""
+
+    def words(text):
+        kept = "".join(character for character in text.lower() if not re.match(r"[!-/:-@\[-`{-~]", character))
+        return re.sub(r"\b(?:a|an|the)\b", " ", kept).split()
+
+    def f1(given, right):
+        if v2 and (not given or not right):
+            return float(given == right)
+        rest, shared = list(right), 0
+        for word in given:
+            if word in rest:
+                rest.remove(word)
+                shared += 1
+        if not shared:
+            return 0.0
+        precision, recall = shared / len(given), shared / len(right)
+        return 2 * precision * recall / (precision + recall)
+
+    rights = [words(text) for text in references]
+    if v2:
+        rights = [right for right in rights if right] or [[]]
+    given = words(prediction)
+    return float(given in rights), max(f1(given, right) for right in rights)
+
+
+@pytest.mark.parametrize("v2", [False, True])
+def test_scores_are_those_of_the_rules(v2):
+    rng = random.Random(4)
+    pieces = [*"the A an Paris paris, red-brown 1,889 the-x ... 's ÉTÉ été —".split(), "\u3000", ""]
+
+    def text():
+        return rng.choice(["", " ", "\n"]).join(["", " ".join(rng.choices(pieces, k=rng.randrange(5)))])
+
+    predictions = [text() for _ in range(3000)]
+    references = [[text() for _ in range(rng.randrange(not v2, 4))] for _ in predictions]
+    exact, f1 = spans.scores(predictions, references, v2)
+    wanted = [expected(p, r, v2) for p, r in zip(predictions, references, strict=True)]
+    np.testing.assert_allclose(np.stack([exact, f1], axis=1), wanted, atol=1e-12)
+    assert 0.1 < f1.mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    ("prediction", "references", "first", "second"),
+    [
+        ("The  Broncos.", ["broncos"], (1, 1), (1, 1)),
+        ("theatre", ["atre"], (0, 0), (0, 0)),  # an article is a word, not a part of one
+        ("the", ["a"], (1, 0), (1, 1)),  # nothing is left of either
+        ("x", ["the", "x y"], (0, 2 / 3), (0, 2 / 3)),
+        ("", ["the", "x"], (1, 0), (0, 0)),  # by 2.0, references of which nothing is left do not count
+        (None, ["the"], (0, 0), (1, 1)),
+        (None, ["x"], (0, 0), (0, 0)),
+        ("—", ["–"], (0, 0), (0, 0)),  # dashes beyond ASCII stay
+        ("x x x", ["x"], (0, 0.5), (0, 0.5)),  # a word is shared as often as both have it
+    ],
+)
+def test_the_two_versions_differ_where_nothing_is_left(prediction, references, first, second):
+    for v2, wanted in ((False, first), (True, second)):
+        assert tuple(float(each[0]) for each in spans.scores([prediction], [references], v2)) == pytest.approx(wanted)
+
+
+def test_no_answer_is_right_where_there_is_none_to_find():
+    exact, f1 = spans.scores([None, "", "the", "x"], [[], [], [], []], v2=True)
+    assert exact.tolist() == f1.tolist() == [1, 1, 1, 0]
+    with pytest.raises(DataError, match="question 2 has no answers; squad_v2"):
+        spans.scores(["x", "x"], [["x"], []], v2=False)
+
+
+def test_the_version_follows_from_the_references():
+    predictions = spans.objects(["the", "x"])
+    assert metrics.score("f1", predictions, spans.objects([["a"], ["x"]])).value == 50
+    assert metrics.score("f1", predictions, spans.objects([["a"], []])).value == 50
+    assert metrics.score("f1", np.array(["the", ""]), spans.objects([["a"], []])).value == 100
+    with pytest.raises(DataError, match="f1 reads answers; the predictions are"):
+        metrics.score("f1", predictions, spans.objects([["a"], "x"]))
+    with pytest.raises(DataError, match="f1 reads answers"):
+        metrics.score("f1", spans.objects([1, 2]), spans.objects([["a"], ["b"]]))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_threshold_is_better_than_the_best(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 30))
+    answerable = rng.random(n) < rng.choice([0.0, 0.3, 0.7, 1.0])
+    score = np.where(answerable, rng.integers(0, 4, n) / 3, 0.0)
+    null = rng.integers(-3, 4, n) / 2 if seed % 2 else rng.random(n)
+
+    def mean(threshold):
+        return 100 * np.where(null > threshold, ~answerable, score).mean()
+
+    threshold, best = spans.best_threshold(score, answerable, null)
+    assert best == pytest.approx(mean(threshold))
+    assert best == pytest.approx(max(mean(each) for each in (-10.0, *null)))
+
+
+def test_the_best_threshold_is_the_official_one_where_nothing_is_tied():
+    """evaluate-v2.0.py gives these: after 3 of 5 questions the sum is highest, at the third one's probability."""
+    score, answerable = np.array([1.0, 0.0, 0.5, 0.0, 0.2]), np.array([True, False, True, False, True])
+    assert spans.best_threshold(score, answerable, np.array([0.1, 0.8, 0.3, 0.4, 0.2])) == (0.3, pytest.approx(74.0))
+    nothing = spans.best_threshold(np.zeros(2), np.array([False, False]), np.array([0.2, 0.1]))
+    assert nothing == (0.0, 100.0)
+    threshold, value = spans.best_threshold(np.zeros(2), np.array([False, False]), np.array([-3.0, 2.0]))
+    assert (threshold < -3, value) == (True, 100.0)
+
+
+def test_an_evaluation_tells_apart_what_has_an_answer():
+    predictions, references = ["Paris", "", "x", "Rome", None], [["Paris"], ["Oslo"], [], [], []]
+    found = squad.evaluate(predictions, references, v2=True)
+    assert [score.value for score in found.scores.values()] == [40, 40]
+    assert {group: (scores["f1"].value, scores["f1"].n) for group, scores in found.apart.items()} == {
+        "answerable": (50, 2),
+        "unanswerable": (pytest.approx(100 / 3), 3),
+    }
+    assert found.best == {}
+    best = squad.evaluate(predictions, references, True, np.array([0.1, 0.2, 0.9, 0.8, 0.7])).best
+    assert {name: (each.score.value, each.threshold) for name, each in best.items()} == {
+        "exact_match": (80, 0.1),
+        "f1": (80, 0.1),
+    }
+    guesses = ["Paris", "Oslo", "x", "Rome", "Bonn"]
+    guessed = squad.evaluate(predictions, references, True, np.array([0.1, 0.2, 0.9, 0.8, 0.7]), guesses).best
+    assert guessed["f1"].threshold == 0.2
+    assert guessed["f1"].score.value == 100
+    assert squad.evaluate(["Paris"], [["Paris"]], v2=False).apart == {}
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
+def test_stored_predictions_have_their_published_scores():
+    with gzip.open(SHARED / "dev-v1.1.json.gz") as file:
+        articles = json.load(file)["data"]
+    with gzip.open(SHARED / "predictions-v1.1" / "bert_ensemble.json.gz") as file:
+        predictions = json.load(file)
+    wanted = json.loads((SHARED / "EXPECTED.json").read_text())["measured"]["bert_ensemble"]
+    questions = [each for article in articles for paragraph in article["paragraphs"] for each in paragraph["qas"]]
+    texts = [[answer["text"] for answer in question["answers"]] for question in questions]
+    scores = squad.evaluate([predictions[question["id"]] for question in questions], texts, v2=False).scores
+    assert [round(score.value, 3) for score in scores.values()] == [wanted["exact"], wanted["f1"]]
