@@ -97,7 +97,9 @@ def test_where_some_have_no_answer_the_threshold_is_found_and_kept(train, hfcli,
     assert measured["scores"][1] == {**measured["scores"][1], "metric": "f1", "score": value}
     assert set(measured["apart"]) == {"answerable", "unanswerable"}
     assert measured["best_f1"]["score"] == pytest.approx(value)
-    assert measured["best_f1"]["threshold"] == pytest.approx(settings["null_threshold"], rel=1e-5)
+    at_best = ("--no-answer-threshold", str(measured["best_f1"]["threshold"]))
+    there = hfcli("eval", "-m", "out", "--dataset", "dev.jsonl", "--dtype", "float32", *at_best).records[0]
+    assert there["scores"][1]["score"] == pytest.approx(measured["best_f1"]["score"])
     none = hfcli("qa", "-m", "out", "--context", "the film was and it", "sports").records[0]
     assert none["answer"] is None
     forced = hfcli("qa", "-m", "out", "--context", "the film was and it", "sports", "--no-answer-threshold", "1")
@@ -105,7 +107,7 @@ def test_where_some_have_no_answer_the_threshold_is_found_and_kept(train, hfcli,
     piped = hfcli("qa", "-m", "out", "--file", "dev.jsonl", "--dtype", "float32", "-o", "said.jsonl")
     assert piped.code == 0
     files = hfcli("eval", "--metric", "squad_v2", "--predictions", "said.jsonl", "--references", "dev.jsonl").records[0]
-    assert [s["score"] for s in files["scores"]] == [s["score"] for s in measured["scores"]]
+    assert files["scores"] == measured["scores"]  # the signature, too
 
 
 def test_adapters_learn_to_answer_with_the_head(train, hfcli, models, here):
@@ -127,6 +129,7 @@ def test_adapters_learn_to_answer_with_the_head(train, hfcli, models, here):
     assert stored("metrics.json")["scores"]["f1"]["value"] > 90
     said = hfcli("qa", "-m", "out", "--context", "the film was good and it", "sports").records[0]
     assert said["answer"] == "good"
+    assert json.loads(Path("out/adapter/hfcli_settings.json").read_text()) == stored()
     names = set(load_file("out/adapter/adapter_model.safetensors"))
     assert any("qa_outputs" in name for name in names)
     assert not any("qa_outputs" in name and "lora" in name for name in names)
@@ -229,6 +232,32 @@ def test_an_answer_that_is_nowhere_stops_the_run_by_line_and_the_check_lists_it(
     rest = train("--dataset", "train.jsonl", "--max-steps", "1", "--on-error", "skip")
     assert rest.code == 0
     assert "3 records of train.jsonl cannot be used and were left out" in rest.err
+
+
+def test_a_question_that_leaves_no_room_is_left_out_where_asked_for_and_found_by_the_check(train, hfcli, models, here):
+    given = list(questions(30))
+    given[3]["question"] = "sports " * 60
+    write(here / "train.jsonl", given)
+    result = train("--dataset", "train.jsonl", "--max-steps", "1")
+    assert result.code == 4
+    assert "train.jsonl:4: the question is 60 tokens, which leaves no room" in result.err
+    rest = train("--dataset", "train.jsonl", "--max-steps", "1", "--on-error", "skip")
+    assert rest.code == 0, rest.err
+    assert "1 record of train.jsonl cannot be used and was left out" in rest.err
+    checked = hfcli("data", "check", "train.jsonl", "-m", models.answerer())
+    assert checked.code == 4
+    assert any(
+        "1 question that leaves no room in 64 tokens" in line and "train.jsonl:4" in line for line in checked.lines
+    )
+
+
+def test_ids_that_come_twice_are_noted(hfcli, here):
+    given = list(questions(30))
+    given[6]["id"] = "q2"
+    write(here / "train.jsonl", given)
+    checked = hfcli("data", "check", "train.jsonl", "--offline")
+    assert "warn   1 id stands there before" in checked.out
+    assert "train.jsonl:7 (id q2)" in checked.out
 
 
 def test_the_check_counts_answers_and_shared_contexts(hfcli, here):

@@ -192,6 +192,39 @@ def test_a_file_that_was_meant_as_the_text_is_named_in_the_hint(answers, here):
     assert "hint:  --context-file film.txt," in result.err
 
 
+def test_what_is_read_is_never_written_over(answers, hfcli, here):
+    Path("film.txt").write_text(CONTEXT)
+    result = answers("--context-file", "film.txt", "sports", "-o", "./film.txt")
+    assert result.code == 2
+    assert "is what is read, and would be lost" in result.err
+    assert Path("film.txt").read_text() == CONTEXT
+    for command in ("classify", "generate"):
+        assert hfcli(command, "--file", "film.txt", "-o", "film.txt").code == 2
+    assert Path("film.txt").read_text() == CONTEXT
+
+
+def test_a_context_of_the_records_own_is_spoken_of(answers, here):
+    Path("in.jsonl").write_text(json.dumps({"question": "sports", "context": "so lovely"}) + "\n")
+    result = answers("--context", CONTEXT, "--file", "in.jsonl")
+    assert "note: column context is not read" in result.err
+
+
+def test_settings_that_hfcli_does_not_write_are_the_models_fault(hfcli, models, here):
+    shutil.copytree(models.answerer(), "model")
+    for name, value in (("null_threshold", "x"), ("max_answer_length", 0), ("null_scale", -1)):
+        kept = {"task": "question-answering", "columns": {}, name: value}
+        Path("model/hfcli_settings.json").write_text(json.dumps(kept))
+        result = hfcli("qa", "-m", "./model", "--context", CONTEXT, "sports")
+        assert result.code == 5, result.err
+        assert "is not what hfcli finetune writes" in result.err
+
+
+def test_a_model_of_another_kind_has_no_head_for_it(hfcli, models, here):
+    result = hfcli("qa", "-m", models.llama(), "--context", CONTEXT, "sports")
+    assert result.code == 5
+    assert "has no trained head for question-answering" in result.err
+
+
 def test_several_answers_come_best_first(answers):
     record = answers("--context", CONTEXT, "sports", "--top-k", "3").records[0]
     assert [each["score"] for each in record["answers"]] == sorted(

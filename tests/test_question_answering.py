@@ -324,6 +324,9 @@ def test_a_long_text_in_pieces_has_the_tokens_of_the_whole(kind, monkeypatch):
         ("a", 12.0, ("a",), (12,)),
         ('{"text": ["a"], "answer_start": [2]}', None, ("a",), (2,)),
         ("[sic]", None, ("[sic]",), (None,)),
+        ("[5]", None, ("[5]",), (None,)),
+        ("{}", None, ("{}",), (None,)),
+        ("[" * 100_000, None, ("[" * 100_000,), (None,)),
         ({"text": [], "answer_start": []}, None, (), ()),
         ("", None, (), ()),
         (None, None, (), ()),
@@ -338,6 +341,7 @@ def test_answers_are_read_as_data_sets_write_them(cell, start, texts, starts):
     ("cell", "said"),
     [
         (5, "a number, not text"),
+        ("{'text': array(['a'], dtype=object), 'answer_start': array([6])}", "as Python writes them, not as JSON"),
         ({"text": ["a"], "answer_start": [0, 1]}, "1 texts and 2 places"),
         ({"text": [""], "answer_start": [0]}, "an empty answer"),
         ({"text": ["a"], "answer_start": ["x"]}, "begins at 'x'"),

@@ -1,5 +1,6 @@
 """What `hfcli generate` refuses before anything is loaded: flags that contradict each other or would do nothing."""
 
+import contextlib
 import dataclasses
 import os
 import shlex
@@ -27,6 +28,7 @@ def refuse(
     """
     for options in (model, prompts, source, output):
         no_empty_text(options)
+    not_over_input(output, source.file)
     decoding.check()
     output.check()
     if given and given[-1] == "-" and source.file is not None:
@@ -63,6 +65,18 @@ def no_empty_text(options: Any) -> None:
         if getattr(options, field.name) == "":
             flag = "--" + field.name.replace("_", "-")
             raise UsageError(f"{flag} is empty", f"give it a value, or leave out {flag}")
+
+
+def not_over_input(output: OutputOptions, *paths: str | None) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        UsageError: --output is one of these files.
+    """
+    for path in filter(None, paths):
+        with contextlib.suppress(OSError):
+            if output.output and os.path.samefile(output.output, path):
+                raise UsageError(f"--output {output.output} is what is read, and would be lost", "-o another file")
 
 
 def _no_records(prompts: PromptOptions, source: InputOptions) -> None:

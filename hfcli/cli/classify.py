@@ -10,7 +10,7 @@ import typer
 
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
-from hfcli.cli._refuse import no_empty_text
+from hfcli.cli._refuse import no_empty_text, not_over_input
 from hfcli.cli._results import own
 from hfcli.cli._stdin import bytes_waiting
 from hfcli.cli.console import Console
@@ -82,6 +82,7 @@ def _refuse(
         no_empty_text(options)
     show.check()
     output.check()
+    not_over_input(output, source.file)
     if show.labels is not None and reading.text_pair_column:
         raise UsageError(
             "--labels puts a second text to each, and --text-pair-column names one", "leave one of them out"

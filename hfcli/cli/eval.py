@@ -98,6 +98,12 @@ def _of_files(console: Console, stored: StoredOptions, show: ScoreOptions) -> No
     from hfcli.metrics import squad
 
     null = None if pairs.null is None else np.array(pairs.null)
+    unsaid = sum(answer is None for answer in pairs.predictions)
+    if null is not None and unsaid:
+        console.note(
+            f"{unsaid:,} predictions are no answer, and what they would say is not known: the best threshold may be "
+            "another one; hfcli qa --no-answer-threshold 1 writes all answers"
+        )
     answered = squad.evaluate(pairs.predictions, pairs.references, v2, null)
     data = _scores.file_name(str(stored.references), right.sha256)
     signed = {"score": _scores.signature(str(stored.metric), data, len(pairs.references))}
@@ -125,6 +131,7 @@ def _of_model(console: Console, metric: str | None, measured: _Measured, show: S
             _stored.no_unanswerable(references, name)
 
     environment.silence()
+    console.begin()
     task, column = tasks.get("question-answering"), measured.answers.answers_column
     found = evaluating.answer(task, measured.model, measured.data.data(), measured.reading, column, check, console.tell)
     v2 = metric == "squad_v2" or (metric is None and not all(found.references))

@@ -12,7 +12,7 @@ import typer
 from hfcli.cli import _answers
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
-from hfcli.cli._refuse import no_empty_text
+from hfcli.cli._refuse import no_empty_text, not_over_input
 from hfcli.cli._results import own
 from hfcli.cli._stdin import bytes_waiting
 from hfcli.cli.console import Console
@@ -121,6 +121,7 @@ def _refuse(
         no_empty_text(options)
     show.check()
     output.check()
+    not_over_input(output, show.context_file, source.file)
     if any(not question.strip() for question in given):
         raise UsageError("a question is empty", _EXAMPLE)
     path = "-" if show.context == "-" else show.context_file
@@ -181,6 +182,9 @@ class _Qa:
         for column in (columns.question_column, columns.context_column):
             if column and column.casefold() not in {name.casefold() for name in record}:
                 raise DataError(f"no column {column}; there is {', '.join(record)}", did_you_mean(column, record))
+        context = next((name for name in record if name.casefold() == "context"), None)
+        if self.passage is not None and context is not None:
+            self.console.note(f"column {context} is not read: all questions are about the one text that was given")
         if self.passage is None and list(record) == [self.field]:
             raise DataError(
                 "questions alone, and no text to find the answers in", "--context-file FILE, or records with a context"

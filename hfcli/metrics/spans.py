@@ -127,9 +127,10 @@ def best_threshold(score: Array, answerable: NDArray[np.bool_], null: Array) -> 
         null: How strongly no answer is preferred, `(n,)`: a probability, or a difference of scores.
 
     Returns:
-        The lowest such threshold, above which (`null > threshold`) no answer is given, and the mean score with it, from
-        0 to 100. Unlike the official script, only what a threshold can separate is considered: questions that prefer no
-        answer alike are answered together.
+        Such a threshold, above which (`null > threshold`) no answer is given, and the mean score with it, from 0 to
+        100. Unlike the official script, which gives the value of the last question that is answered, it lies in the
+        middle between that and the next one's, so that rounding does not decide; and only what a threshold can separate
+        is considered: questions that prefer no answer alike are answered together.
 
     Source: evaluate-v2.0.py, find_best_thresh.
     """
@@ -138,8 +139,10 @@ def best_threshold(score: Array, answerable: NDArray[np.bool_], null: Array) -> 
     # From nothing answered, where what has no answer is right, questions are answered from the surest on.
     gained = np.cumsum(score[order] - ~answerable[order])
     last = np.append(ordered[1:] != ordered[:-1], True)  # of those that prefer it alike
+    values = ordered[last]
     totals = np.append(0.0, gained[last])
     best = int(np.argmax(totals))
     none = min(0.0, float(np.nextafter(ordered[0], -np.inf)))  # below all of them; the script's 0 where that is
-    threshold = float(ordered[last][best - 1]) if best else none
+    inner = 0 < best < len(values)
+    threshold = float(values[best - 1 : best + 1].mean()) if inner else float(values[-1]) if best else none
     return threshold, 100 * float(totals[best] + (~answerable).sum()) / len(score)

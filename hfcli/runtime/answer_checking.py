@@ -33,6 +33,7 @@ class _Answered:
         self.contexts: set[int] = set()
         self.with_answer = self.without = 0
         self.faults: dict[str, list[tuple[str, str]]] = {}
+        ids: set[str] = set()
         column = str(columns["answers"])
         fields = {"context": columns["context"], "answers": column}
         fields |= {name: name for name in (_ID, _START) if name in split.columns}
@@ -40,6 +41,9 @@ class _Answered:
             indices = range(start, min(start + _AT_ONCE, len(split)))
             for index, record in zip(indices, split.records(indices, fields), strict=True):
                 where = split.where(index) + (f" (id {record[_ID]})" if _ID in record else "")
+                if record.get(_ID) is not None and str(record[_ID]) in ids:
+                    self.faults.setdefault("repeated-id", []).append((where, ""))
+                ids.add(str(record.get(_ID)))
                 if isinstance(record["context"], str):
                     self._read(record["context"], record["answers"], record.get(_START), column, where)
 
@@ -66,6 +70,7 @@ def check(
     settings: Settings,
     token_counts: np.ndarray | None = None,
     counter: counting.Counter | None = None,
+    long_questions: Sequence[int] = (),
 ) -> Report:
     """Check records.
 
@@ -76,6 +81,7 @@ def check(
         settings: `max_length`, `on_long` and `doc_stride` are read.
         token_counts: Tokens of each record of `train`, 0 for one that was not counted: `(records,)`.
         counter: What they were counted with; None for the tokens of a model that is known.
+        long_questions: Records of `train` whose question leaves no room for the context.
     """
     splits = [split for split in (train, evaluation) if split is not None]
     texts = {name: columns[name] for name in ("question", "context")}
@@ -84,6 +90,7 @@ def check(
         *findings.unreadable([error for split in splits for error in split.bad]),
         *findings.texts(scans),
         *_wrong(answered),
+        *_long(train, long_questions, settings.max_length),
         *_few(answered),
         *findings.repeats(scans[0], scans[1] if len(scans) > 1 else None),
         *_shared(answered),
@@ -120,6 +127,7 @@ def _wrong(answered: Sequence[_Answered]) -> Iterator[Finding]:
     said = {
         "not-answer": ("error", "record: {}", "records: {}"),
         "lost-answer": ("error", "record: {}", "records, the first: {}"),
+        "repeated-id": ("warn", "id stands there before", "ids stand there before"),
         "moved-answer": (
             "warn",
             "answer stands elsewhere than its answer_start says; it is taken from there",
@@ -132,6 +140,14 @@ def _wrong(answered: Sequence[_Answered]) -> Iterator[Finding]:
             text = (one if len(faults) == 1 else many).replace("{}", faults[0][1])
             places = tuple((where,) for where, _ in faults)
             yield Finding("error" if level == "error" else "warn", kind, f"{len(faults):,} {text}", places)
+
+
+def _long(train: Split, records: Sequence[int], max_length: int) -> Iterator[Finding]:
+    if records:
+        text = (
+            f"{count(len(records), 'question')} that leave{'s' * (len(records) == 1)} no room in {max_length:,} tokens"
+        )
+        yield Finding("error", "long-question", text, tuple((train.where(index),) for index in records))
 
 
 def _few(answered: Sequence[_Answered]) -> Iterator[Finding]:

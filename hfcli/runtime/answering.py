@@ -19,7 +19,7 @@ from hfcli.tasks import question_answering
 from hfcli.tasks._passages import Passages
 from hfcli.tasks.base import Record, Settings
 
-_UNANSWERABLE = re.compile(r"squad[-_. ]?v?2", re.IGNORECASE)
+_UNANSWERABLE = re.compile(r"squad[-_. ]?v?2(?!\d)[^/]*$", re.IGNORECASE)
 
 
 @dataclass
@@ -141,7 +141,7 @@ def choose(
     """
     questions, windows, longest, none = reading
     name, most, task = loaded.location.name, loaded.max_tokens, loaded.task
-    stored = settings.read(loaded.location.folder)
+    stored = settings.of(loaded.location.folder, loaded.adapter.folder if loaded.adapter else None)
     if stored is not None and stored.task != task.name:
         raise ModelError(f"{name} was finetuned for {stored.task}, not for {task.name}", "take another model")
     known = stored or Settings(

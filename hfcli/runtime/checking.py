@@ -25,7 +25,7 @@ _WORTH_SAYING = (
     "few-records",
     "broken-text",
 )
-LEFT_OUT = {"unreadable-line", "empty-text", "not-text", "not-label", "not-answer", "lost-answer"}
+LEFT_OUT = {"unreadable-line", "empty-text", "not-text", "not-label", "not-answer", "lost-answer", "long-question"}
 _MUCH = 0.01  # share of tokens from which cutting them is worth a thought
 _SPECIAL_TOKENS = 2
 

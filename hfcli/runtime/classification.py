@@ -115,7 +115,7 @@ def choose(loaded: Loaded, texts: TextOptions, show: ClassifyOptions, keep_going
         ModelError: The model was not made for this.
     """
     name, most = loaded.location.name, loaded.max_tokens
-    stored = settings.read(loaded.location.folder)
+    stored = settings.of(loaded.location.folder, loaded.adapter.folder if loaded.adapter else None)
     if stored is not None and stored.task != loaded.task.name:
         raise ModelError(f"{name} was finetuned for {stored.task}, not for {loaded.task.name}", "take another model")
     known = stored or Settings(loaded.task.name, {}, max_length=512)

@@ -1,5 +1,7 @@
 """`hfcli eval -m MODEL` without its screen: a model answers the questions of a data set, as `hfcli qa` does."""
 
+import gzip
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ from hfcli.options import ModelOptions
 from hfcli.options.answering import QuestionOptions, Reading
 from hfcli.options.training import DataOptions
 from hfcli.records import Row
-from hfcli.runtime import answering, asking, data
+from hfcli.runtime import answering, asking, data, settings
 from hfcli.runtime.answering import Answerer
 from hfcli.runtime.chunking import Finished
 from hfcli.runtime.splits import Split
@@ -59,7 +61,7 @@ def answer(
         options: Which data.
         reading: How it reads and answers.
         answers_column: The column of the right answers, None to find it by name.
-        check: Refuses right answers that cannot be measured, before a model is loaded for them; gets the data's name.
+        check: Refuses right answers that cannot be measured; gets the data's name.
         tell: Gets progress.
 
     Raises:
@@ -68,22 +70,23 @@ def answer(
         ModelError: The model cannot be loaded, or has no trained head for this.
     """
     split = data.one_split(options, offline=model.offline, tell=tell)
-    given = {
-        "question": reading.questions.question_column, "context": reading.questions.context_column,
-        "answers": answers_column,
-    }  # fmt: skip
+    loaded = asking.load(task, model, tell)
+    stored = settings.of(loaded.location.folder, loaded.adapter.folder if loaded.adapter else None)
+    own = stored.columns if stored and stored.task == task.name else {}
+    questions = reading.questions
+    flags = {"question": questions.question_column, "context": questions.context_column, "answers": answers_column}
+    given = {name: flag or (own.get(name) if own.get(name) in split.columns else None) for name, flag in flags.items()}
     samples = {name: split.sample(name) for name in split.columns}
     columns = _columns.find(samples, task, given, split.class_names, need_target=True)
     references = [_reference(split, i, cell, columns) for i, cell in enumerate(split.values(str(columns["answers"])))]
     check(references, split.title)
-    loaded = asking.load(task, model, tell)
     found = QuestionOptions(columns["question"], columns["context"])
     answerer = answering.choose(loaded, reading._replace(questions=found))
     raw = [one.answers[1] for some in _run(answerer, split, columns, tell) for one in some]
     null = [each["no_answer_probability"] for each in raw if "no_answer_probability" in each]
     guesses = [each["answers"][0]["answer"] if each["answers"] else None for each in raw]
     predictions = [each["answer"] for each in raw]
-    return Measured(predictions, guesses, null or None, references, _named(split, columns), _system(answerer))
+    return Measured(predictions, guesses, null or None, references, _named(options, split, columns), _system(answerer))
 
 
 def _reference(split: Split, index: int, cell: Any, columns: dict[str, str | None]) -> tuple[str, ...]:
@@ -105,8 +108,12 @@ def _run(answerer: Answerer, split: Split, columns: dict[str, str | None], tell:
     return answerer.run(rows(), tell, lambda done: done / len(split), patient=True)
 
 
-def _named(split: Split, columns: dict[str, str | None]) -> str:
-    """Name, revision (or content) and split of the data."""
+def _named(options: DataOptions, split: Split, columns: dict[str, str | None]) -> str:
+    """Name, revision (or content) and split of the data; of a file as for stored answers."""
+    path = str(options.dataset)
+    if os.path.isfile(path):
+        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+            return f"{os.path.basename(path).removesuffix('.gz')}@{hashlib.file_digest(file, 'sha256').hexdigest()[:7]}"
     version = split.revision or split.digest([name for name in columns.values() if name])
     source = "stdin" if split.name == "standard input" else split.source or split.name
     name = f"{source}{f'/{split.subset}' if split.subset else ''}@{version[:7]}"
@@ -114,15 +121,15 @@ def _named(split: Split, columns: dict[str, str | None]) -> str:
 
 
 def _system(answerer: Answerer) -> str:
-    loaded, settings = answerer.loaded, answerer.settings
+    loaded, reads = answerer.loaded, answerer.settings
     location = loaded.location
     name = f"{location.name}@{location.commit[:7]}" if location.commit else os.path.basename(location.name.rstrip("/"))
     name = location.name if location.name.startswith("builtin/") else name
-    threshold = settings.null_threshold
+    threshold = reads.null_threshold
     parts = [
         name, *([f"adapter:{loaded.adapter}"] if loaded.adapter else []),
-        f"max_len:{settings.max_length}", f"doc_stride:{settings.doc_stride}",
-        f"max_answer:{settings.max_answer_length}", *([f"no_answer:{threshold:.4g}"] if threshold is not None else []),
+        f"max_len:{reads.max_length}", f"doc_stride:{reads.doc_stride}",
+        f"max_answer:{reads.max_answer_length}", *([f"no_answer:{threshold:.4g}"] if threshold is not None else []),
         f"dtype:{loaded.placement.dtype_name}", f"transformers:{transformers.__version__}",
     ]  # fmt: skip
     return "|".join(parts)

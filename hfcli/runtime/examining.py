@@ -13,7 +13,7 @@ from hfcli.runtime.goals import columns_of, task_of
 from hfcli.runtime.lengths import fit
 from hfcli.runtime.span_goal import settings as answer_settings
 from hfcli.runtime.splits import Split
-from hfcli.tasks import _labels
+from hfcli.tasks import _labels, question_answering
 from hfcli.tasks._labels import REGRESSION, Labels
 from hfcli.tasks.base import Settings, Task
 
@@ -41,9 +41,14 @@ def _answers(
     settings = answer_settings(task, columns, asked, None, counter.max_tokens, counter.name)
     names = [str(columns[name]) for name in ("question", "context")]
     counts = counting.count(counter, found.train, names, tell)
+    long: dict[int, int] = {}
+    if counter.tokenizer:
+        questions = found.train.values(names[0])
+        long = question_answering.long_questions(questions, counter.tokenizer, settings.max_length)
     return answer_checking.check(
-        found.train, found.evaluation, columns, settings=settings, token_counts=counts, counter=counter
-    )
+        found.train, found.evaluation, columns, settings=settings, token_counts=counts, counter=counter,
+        long_questions=list(long),
+    )  # fmt: skip
 
 
 def _labelled(

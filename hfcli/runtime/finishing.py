@@ -49,6 +49,7 @@ def _save_model(run: "Finetuning", read: Settings) -> None:
             for config in model.peft_config.values():
                 config.base_model_name_or_path = run.prepared.foundation.location.name
             model.save_pretrained(run.folder / "adapter")
+            settings.write(run.folder / "adapter", read)
             model = model.merge_and_unload(safe_merge=True)
         quick.restore(model)
         model.save_pretrained(aside)

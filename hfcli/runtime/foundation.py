@@ -9,7 +9,7 @@ import transformers
 from hfcli.errors import ModelError, UsageError
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
-from hfcli.runtime import hub, loading, settings
+from hfcli.runtime import heads, hub, loading, settings
 from hfcli.runtime.padding import pad_id
 from hfcli.tasks.base import Settings, Task
 
@@ -125,6 +125,11 @@ def build(task: Task, foundation: Foundation, overrides: dict[str, Any], options
     body = f"{model.base_model_prefix}."
     # A pooler is a head that some checkpoints of a body come without.
     absent = [key for key in missing + mismatched if key.startswith(body) and "pooler" not in key]
+    if absent and heads.renamed(report, body):
+        raise ModelError(
+            f"{location.name} is a {config.model_type} model, whose weights transformers cannot load for {task.name}",
+            "a model such as bert-base-uncased",
+        )
     if absent:
         shown = ", ".join(absent[:3]) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
         raise ModelError(f"the weights of {location.name} do not fit its config.json ({shown})", "fetch both again")

@@ -66,7 +66,9 @@ def check_weights(task: Task, location: hub.Location, report: dict[str, Any], bo
     if not keys:
         return
     shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-    if mismatched or any(key.startswith(body) and "pooler" not in key for key in missing):
+    if not renamed(report, body) and (
+        mismatched or any(key.startswith(body) and "pooler" not in key for key in missing)
+    ):
         how = "of another size" if mismatched else "not in the checkpoint"
         raise ModelError(
             f"the weights of {location.name} do not fit its config.json ({how}: {shown})", "fetch both again"
@@ -74,4 +76,14 @@ def check_weights(task: Task, location: hub.Location, report: dict[str, Any], bo
     raise ModelError(
         f"{location.name} has no trained head for {task.name} (not in the checkpoint: {shown})",
         "take a model made for it, or finetune this one first",
+    )
+
+
+def renamed(report: dict[str, Any], body: str) -> bool:
+    """Whether a model with this head calls its body otherwise than the checkpoint does, so that nothing was loaded."""
+    unexpected = [str(key) for key in report.get("unexpected_keys") or ()]
+    return (
+        bool(unexpected)
+        and any(str(key).startswith(body) for key in report.get("missing_keys") or ())
+        and not any(key.startswith(body) for key in unexpected)
     )

@@ -100,7 +100,7 @@ def prepare(model: ModelOptions, options: DataOptions, asked: Asked, training: T
 
 def _goal(task: Task, found: Data, columns: Mapping[str, str | None], asked: Asked, foundation: Foundation) -> Goal:
     if task.name == "question-answering":
-        return SpanGoal(found, columns, asked)
+        return SpanGoal(found, columns, asked, foundation.tokenizer)
     return LabelGoal(found, columns, asked, foundation.names)
 
 

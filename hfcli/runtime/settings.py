@@ -1,6 +1,7 @@
 """`hfcli_settings.json`: how a finetuned model reads its records, beside its weights."""
 
 import json
+import math
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -27,13 +28,21 @@ def read(folder: Path) -> Settings | None:
         lengths = [settings.max_length, settings.doc_stride]
         right = isinstance(settings.columns, dict) and all(type(length) is int for length in lengths)
         right = right and settings.on_long in ("truncate", "window", "error") and isinstance(settings.task, str)
-        if not right or not 0 <= settings.threshold <= 1:
+        right = right and type(settings.max_answer_length) is int and settings.max_answer_length > 0
+        right = right and 0 < settings.null_scale < math.inf and math.isfinite(settings.null_shift)
+        shares = [settings.threshold, *([] if settings.null_threshold is None else [settings.null_threshold])]
+        if not right or not all(0 <= share <= 1 for share in shares):
             raise ValueError("a value of a kind that hfcli does not write")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{path} is not what hfcli finetune writes ({error})", f"rm {path} does without, or finetune again"
         ) from error
     return settings
+
+
+def of(model: Path, adapter: Path | None) -> Settings | None:
+    """What is stored with an adapter where it has something, else with its model."""
+    return (read(adapter) if adapter else None) or read(model)
 
 
 def write(folder: Path, settings: Settings) -> None:

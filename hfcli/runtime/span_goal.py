@@ -14,7 +14,7 @@ from hfcli.runtime.findings import count
 from hfcli.runtime.goals import Usable
 from hfcli.runtime.lengths import fit
 from hfcli.runtime.span_judging import SpanJudge
-from hfcli.tasks import _answers
+from hfcli.tasks import _answers, question_answering
 from hfcli.tasks._answers import Answers
 from hfcli.tasks._text import check
 from hfcli.tasks.base import Settings, Task
@@ -30,6 +30,7 @@ class SpanGoal:
         found: The data.
         columns: The columns of question, context and answers.
         asked: What flags say.
+        tokenizer: Of the model.
 
     Raises:
         DataError: A split has no such column.
@@ -38,8 +39,8 @@ class SpanGoal:
     names: tuple[str, ...] = ()
     what = "a span"
 
-    def __init__(self, found: Data, columns: Mapping[str, str | None], asked: Asked) -> None:
-        self._columns, self._asked = columns, asked
+    def __init__(self, found: Data, columns: Mapping[str, str | None], asked: Asked, tokenizer: Any) -> None:
+        self._columns, self._asked, self._tokenizer = columns, asked, tokenizer
         for split in [found.train, *([found.evaluation] if found.evaluation else [])]:
             missing = next((name for name in columns.values() if name not in split.columns), None)
             if missing is not None:
@@ -53,14 +54,19 @@ class SpanGoal:
         return {}
 
     def settings(self, task: Task, stored: Settings | None, max_tokens: int, model: str) -> Settings:
-        return settings(task, self._columns, self._asked, stored, max_tokens, model)
+        self._settings = settings(task, self._columns, self._asked, stored, max_tokens, model)
+        return self._settings
 
     def begin(self, split: Split) -> None:
         self._starts = split.values(START) if START in split.columns else None
         self._repaired = 0
+        questions, length = split.values(str(self._columns["question"])), self._settings.max_length
+        self._long = question_answering.long_questions(questions, self._tokenizer, length)
 
     def target(self, index: int, cell: Any, cells: Mapping[str, Any]) -> Answers:
         """The answers, each at its place in the context."""
+        if index in self._long:
+            raise question_answering.too_long(self._long[index], self._settings.max_length)
         start = None if self._starts is None else self._starts[index]
         answers = _answers.read(cell, start, str(self._columns["answers"]))
         located, repaired = _answers.located(answers, check(cells["context"], f"column {self._columns['context']}"))

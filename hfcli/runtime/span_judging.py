@@ -19,6 +19,7 @@ from hfcli.tasks._answers import Answers
 from hfcli.tasks.base import Settings
 
 _AT_ONCE = 512
+_MARGIN = 1.0  # between all score differences that were seen and the threshold
 
 
 class Answered(NamedTuple):
@@ -65,6 +66,10 @@ def fitted(
     settings = replace(settings, null_scale=scale, null_shift=shift)
     _, f1 = spans.scores(texts, references, v2=True)
     threshold, _ = spans.best_threshold(f1, answerable, differences)
+    if threshold >= differences.max():  # none of these is without an answer: one that is has to stand out
+        threshold = float(differences.max()) + _MARGIN
+    elif threshold < differences.min():
+        threshold = float(differences.min()) - _MARGIN
     return replace(settings, null_threshold=float(question_answering.no_answer(threshold, settings)))
 
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hfcli.errors import DataError
 from hfcli.tasks._text import check
 
+_PYTHON = re.compile(r"\s*(\[\s*)?\{\s*'(text|answer_start)'\s*:")
 _FORMS = 'a text, or {"text": [...], "answer_start": [...]}'
 
 
@@ -36,8 +38,7 @@ def read(cell: Any, start: Any = None, column: str = "answers") -> Answers:
         DataError: It is none of these.
     """
     if isinstance(cell, str) and cell.lstrip()[:1] in ("{", "["):
-        with contextlib.suppress(ValueError):  # an answer may begin so
-            cell = json.loads(cell)
+        cell = _from_json(cell, column)
     if cell is None or cell == "" or cell == []:
         return Answers((), ())
     if isinstance(cell, Mapping):
@@ -46,6 +47,23 @@ def read(cell: Any, start: Any = None, column: str = "answers") -> Answers:
         inner = [part if isinstance(part, Mapping) else {"text": part} for part in cell]
         return _pairs([part.get("text") for part in inner], [part.get("answer_start") for part in inner], column)
     return _pairs([cell], [start], column)
+
+
+def _from_json(cell: str, column: str) -> Any:
+    """What a text is JSON of, where that can be answers; else the text, since an answer may begin with a bracket.
+
+    Raises:
+        DataError: It is Python's way of writing answers.
+    """
+    with contextlib.suppress(ValueError, RecursionError):
+        found = json.loads(cell)
+        if isinstance(found, dict) and "text" in found:
+            return found
+        if isinstance(found, list) and all(isinstance(part, str | dict) for part in found):
+            return found
+    if _PYTHON.match(cell):
+        raise DataError(f"column {column} has answers as Python writes them, not as JSON", "write them with json.dumps")
+    return cell
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from hfcli.tasks.base import Feature, Field, Record, Settings, Setup, Task
 
 N_BEST = 20
 """Spans that share out the probability."""
+_AT_ONCE = 1024
 _LEAST_ROOM = 16  # tokens of the passage in a window
 
 
@@ -94,6 +95,28 @@ def _labelled(features: list[Feature], answers: "_answers.Answers | None") -> li
     return labelled
 
 
+def too_long(tokens: int, limit: int) -> DataError:
+    """The error for a question of so many tokens."""
+    return DataError(
+        f"the question is {tokens:,} tokens, which leaves no room for the context in --max-length {limit:,}",
+        "a shorter question, or a larger --max-length where the model takes it",
+    )
+
+
+def long_questions(questions: Sequence[Any], tokenizer: Any, limit: int) -> dict[int, int]:
+    """The questions that leave no room for a passage in so many tokens, by their numbers: their tokens."""
+    most = limit - len(_windows.template(tokenizer, 2).ids) - min(_LEAST_ROOM, limit // 4)
+    # No token is less than a character, but of a character there may be several.
+    doubtful = [i for i, text in enumerate(questions) if isinstance(text, str) and 4 * len(text) > most]
+    found: dict[int, int] = {}
+    for start in range(0, len(doubtful), _AT_ONCE):
+        some = doubtful[start : start + _AT_ONCE]
+        texts = [questions[i].encode("utf-8", "replace").decode() for i in some]
+        ids = _windows.tokenise(tokenizer, texts)["input_ids"]
+        found |= {i: len(tokens) for i, tokens in zip(some, ids, strict=True) if len(tokens) > most}
+    return found
+
+
 class _Rows:
     """Puts questions and passages together, as the model was trained to read them.
 
@@ -129,13 +152,8 @@ class _Rows:
             DataError: It leaves next to none.
         """
         room = self.limit - len(self.around.ids) - len(question)
-        least = min(_LEAST_ROOM, self.limit // 4)
-        if room < least:
-            raise DataError(
-                f"the question is {len(question):,} tokens, which leaves no room for the context in --max-length "
-                f"{self.limit:,}",
-                "a shorter question, or a larger --max-length where the model takes it",
-            )
+        if room < min(_LEAST_ROOM, self.limit // 4):
+            raise too_long(len(question), self.limit)
         step = room - self.stride if room > self.stride else (room + 1) // 2
         count = 1 + max(0, -(-(len(passage.ids) - room) // step))
         total = len(self.around.ids) + len(question) + len(passage.ids)
