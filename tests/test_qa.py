@@ -134,6 +134,12 @@ def test_squads_own_json_is_read(answers, here):
     Path("out.jsonl").write_text(result.out)
 
 
+def test_squads_json_is_asked_without_ids_too(answers, here):
+    paragraph = {"context": CONTEXT, "qas": [{"question": "sports"}, {"question": "politics"}]}
+    Path("mine.json").write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    assert [r["answer"] for r in answers("--file", "mine.json").records] == ["good", "awful"]
+
+
 def test_answers_do_not_depend_on_the_batch(answers, here):
     given = list(records(24))
     Path("in.jsonl").write_text("".join(json.dumps(r) + "\n" for r in given))

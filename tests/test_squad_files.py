@@ -166,7 +166,6 @@ def test_the_beginning_decides_as_soon_as_it_can(text):
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"id": None}, "has no id"),
         ({"id": ["b"]}, "has an id that is an array, not a text"),
         ({"question": None}, "has no question (id b)"),
         ({"question": 7}, "has a question that is a number, not a text (id b)"),

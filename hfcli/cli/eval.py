@@ -127,11 +127,11 @@ def _of_model(console: Console, metric: str | None, measured: _Measured, show: S
     from hfcli.runtime import environment, evaluating
 
     def check(references: list[tuple[str, ...]], name: str) -> None:
+        console.begin()  # what is loaded is loaded
         if metric == "squad":
             _stored.no_unanswerable(references, name)
 
     environment.silence()
-    console.begin()
     task, column = tasks.get("question-answering"), measured.answers.answers_column
     found = evaluating.answer(task, measured.model, measured.data.data(), measured.reading, column, check, console.tell)
     v2 = metric == "squad_v2" or (metric is None and not all(found.references))

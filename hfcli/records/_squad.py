@@ -148,19 +148,18 @@ def _question(question: Any, shared: dict[str, Any], where: str) -> Parsed:
     """A record; of one that stands for itself (`shared` is the question) all columns stay."""
     try:
         own = as_object(question, where)
-        if own.get("id") is None:
-            raise DataError(f"{where} has no id", KEEPS_GOING)
-        if isinstance(own["id"], bool) or not isinstance(own["id"], str | int):
-            raise DataError(f"{where} has an id that is {kind(own['id'])}, not a text", KEEPS_GOING)
-        named = f" (id {own['id']})"
-        record = {"id": own["id"], **({} if own is shared else {"title": shared["title"]})}
+        key = {"id": own["id"]} if own.get("id") is not None else {}  # whoever asks by hand gives none
+        if key and (isinstance(key["id"], bool) or not isinstance(key["id"], str | int)):
+            raise DataError(f"{where} has an id that is {kind(key['id'])}, not a text", KEEPS_GOING)
+        named = f" (id {key['id']})" if key else ""
+        record = {**key, **({} if own is shared else {"title": shared["title"]})}
         record |= {"context": _text(shared, "context", where, named), "question": _text(own, "question", where, named)}
         answers = _answers(own, where, named)
     except DataError as error:
         return None, where, error
     rest = own if own is shared else {}
     return (
-        {**record, **{key: rest[key] for key in rest if key not in record and key != "answers"}, **answers},
+        {**record, **{name: rest[name] for name in rest if name not in record and name != "answers"}, **answers},
         where,
         None,
     )
