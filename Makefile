@@ -23,7 +23,7 @@ help: ## list the targets
 setup: $(stamp) ## make the environment in .venv (a minute or two, about 2 GB; more with CUDA)
 	@echo "ready: $(VENV)"
 
-demo: $(stamp) ## see what hfcli does, offline, in about a minute
+demo: $(stamp) ## see what hfcli does, offline, in a minute or two
 	@"$(VENV)/bin/hfcli" demo
 
 test: $(stamp) ## run the tests that are fast and need no GPU
