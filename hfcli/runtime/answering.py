@@ -13,7 +13,7 @@ from hfcli.runtime import settings
 from hfcli.runtime.asking import Asker, Known, ask_each, setup
 from hfcli.runtime.chunking import SILENCE_SECONDS, Chunk, Finished, Tick, chunks, run
 from hfcli.runtime.columns import Columns
-from hfcli.runtime.lengths import fit
+from hfcli.runtime.lengths import fit, overlap
 from hfcli.runtime.loading import Loaded
 from hfcli.tasks import question_answering
 from hfcli.tasks._passages import Passages
@@ -148,14 +148,7 @@ def choose(
         task.name, {}, max_length=384, on_long="window", null_threshold=0.5 if _UNANSWERABLE.search(name) else None
     )
     length = fit(windows.max_length or min(known.max_length, most), most, name)
-    stride = windows.doc_stride
-    if stride is None:
-        stride = known.doc_stride if known.doc_stride < length / 2 else length // 3
-    if stride >= length:
-        raise UsageError(
-            f"--doc-stride {stride} is how much windows of --max-length {length} overlap; it must be smaller",
-            f"--doc-stride {length // 3}",
-        )
+    stride = overlap(windows.doc_stride, stored.doc_stride if stored else None, length)
     chosen = replace(
         known, max_length=length, doc_stride=stride, columns={},
         max_answer_length=longest.max_answer_length or known.max_answer_length,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hfcli.errors import DataError, UsageError
+from hfcli.errors import DataError
 from hfcli.runtime import counting, findings
 from hfcli.runtime.findings import Finding
 from hfcli.runtime.scanning import Scan
@@ -133,19 +133,6 @@ def _first(finding: Finding) -> str:
     if not finding.places:
         return ""
     return f" ({finding.places[0][0]}{' ...' * (len(finding.places) + len(finding.places[0]) > 2)})"
-
-
-def check_stride(stride: int, length: int, on_long: str | None) -> None:
-    """Refuse windows that overlap by as much as they hold.
-
-    Raises:
-        UsageError: They do.
-    """
-    if stride >= length and on_long == "window":
-        raise UsageError(
-            f"--doc-stride {stride} is how much windows of --max-length {length} overlap; it must be smaller",
-            f"--doc-stride {length // 4}",
-        )
 
 
 def label_cells(train: Split, evaluation: Split | None, column: str) -> tuple[list[Any], tuple[str, ...]]:

@@ -10,7 +10,7 @@ from hfcli.runtime import answer_checking, checking, counting, data
 from hfcli.runtime.checking import Report
 from hfcli.runtime.data import Data
 from hfcli.runtime.goals import columns_of, task_of
-from hfcli.runtime.lengths import fit
+from hfcli.runtime.lengths import check_stride, fit
 from hfcli.runtime.span_goal import settings as answer_settings
 from hfcli.runtime.splits import Split
 from hfcli.tasks import _labels, question_answering
@@ -58,7 +58,7 @@ def _labelled(
     counter, texts = counting.find(options.model, options.offline, tell), asked.texts
     length = fit(texts.max_length or min(512, counter.max_tokens), counter.max_tokens, counter.name)
     stride = min(128, length // 4) if texts.doc_stride is None else texts.doc_stride
-    checking.check_stride(stride, length, texts.on_long)
+    check_stride(stride, length, texts.on_long)
     settings = Settings(task.name, columns, labels and labels.problem_type, length, texts.on_long or "truncate", stride)
     names = [column for field, column in columns.items() if column is not None and field != "label"]
     counts = counting.count(counter, found.train, names, tell)

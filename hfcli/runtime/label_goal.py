@@ -12,7 +12,7 @@ from hfcli.runtime import checking
 from hfcli.runtime.data import Data, Split
 from hfcli.runtime.goals import Usable
 from hfcli.runtime.judging import LabelJudge
-from hfcli.runtime.lengths import fit
+from hfcli.runtime.lengths import check_stride, fit
 from hfcli.tasks import _labels, text_classification
 from hfcli.tasks._labels import MULTI, SINGLE
 from hfcli.tasks.base import Settings, Task
@@ -62,7 +62,7 @@ class LabelGoal:
         on_long = texts.on_long or (stored.on_long if stored else "truncate")
         kept = stored.doc_stride if stored else min(128, length // 4)
         stride = kept if texts.doc_stride is None else texts.doc_stride
-        checking.check_stride(stride, length, on_long)
+        check_stride(stride, length, on_long)
         return Settings(task.name, dict(self._columns), self.labels.problem_type, length, on_long, stride)
 
     def begin(self, split: Split) -> None:

@@ -12,7 +12,7 @@ from hfcli.runtime import answer_checking, checking
 from hfcli.runtime.data import Data, Split
 from hfcli.runtime.findings import count
 from hfcli.runtime.goals import Usable
-from hfcli.runtime.lengths import fit
+from hfcli.runtime.lengths import fit, overlap
 from hfcli.runtime.span_judging import SpanJudge
 from hfcli.tasks import _answers, question_answering
 from hfcli.tasks._answers import Answers
@@ -116,8 +116,6 @@ def settings(
     texts = asked.texts
     usual = stored or Settings(task.name, {}, max_length=min(int(task.defaults["max_length"]), max_tokens))
     length = fit(texts.max_length or usual.max_length, max_tokens, model)
-    kept = usual.doc_stride if stored and usual.doc_stride < length / 2 else min(128, length // 3)
-    stride = kept if texts.doc_stride is None else texts.doc_stride
-    checking.check_stride(stride, length, "window")
+    stride = overlap(texts.doc_stride, stored.doc_stride if stored else None, length)
     longest = asked.longest.max_answer_length or usual.max_answer_length
     return Settings(task.name, dict(columns), None, length, "window", stride, max_answer_length=longest)
