@@ -8,7 +8,8 @@ import pytest
 
 from hfcli import metrics
 from hfcli.errors import DataError, UsageError
-from hfcli.metrics import resampling, spans
+from hfcli.metrics import resampling
+from hfcli.metrics.base import objects
 
 
 def sets(text: str) -> np.ndarray:
@@ -34,12 +35,12 @@ CALIBRATION = (
 )
 # By hand; F1 of the first: 1, 4/5, 2/3, 0, 2/3; of the second, by the rules of SQuAD 2.0: 1, 1, 0, 1, 2/3.
 ANSWERS = (
-    spans.objects(["The Eiffel Tower", "in Paris, France", "1889", None, "blue red red"]),
-    spans.objects([["Eiffel tower!"], ["Paris", "Paris France"], ["1887", "in 1889"], ["x"], ["red red green", "red"]]),
+    objects(["The Eiffel Tower", "in Paris, France", "1889", None, "blue red red"]),
+    objects([["Eiffel tower!"], ["Paris", "Paris France"], ["1887", "in 1889"], ["x"], ["red red green", "red"]]),
 )
 NO_ANSWERS = (
-    spans.objects(["", None, "Paris", "no", "the river"]),
-    spans.objects([[], [], [], ["No."], ["Seine", "River Seine"]]),
+    objects(["", None, "Paris", "no", "the river"]),
+    objects([[], [], [], ["No."], ["Seine", "River Seine"]]),
 )
 
 # scikit-learn 1.9.1 (zero_division=0) for classes and probabilities, scipy 1.17.1 for correlations, and for the
@@ -86,7 +87,7 @@ def test_scores_are_those_of_the_reference(name, predictions, references, value)
 @pytest.mark.parametrize(("name", "predictions", "references", "_"), CASES)
 def test_a_resample_scores_as_its_records_written_out(name, predictions, references, _):
     metric, predictions, references = metrics.get(name), np.array(predictions), np.array(references)
-    kinds = next(found for read in metric.readers if (found := read(predictions, references)))
+    kinds = next(found for each in metric.families if (found := each.read(predictions, references)))
     drawn = np.random.default_rng(3).integers(len(references), size=(30, len(references)))
     width = kinds.of.max() + 1
     weights = np.stack([np.bincount(kinds.of[row], minlength=width) for row in drawn]).astype(float)

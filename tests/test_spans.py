@@ -12,6 +12,7 @@ import pytest
 from hfcli import metrics
 from hfcli.errors import DataError
 from hfcli.metrics import spans, squad
+from hfcli.metrics.base import objects
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "squad"
 
@@ -86,14 +87,14 @@ def test_no_answer_is_right_where_there_is_none_to_find():
 
 
 def test_the_version_follows_from_the_references():
-    predictions = spans.objects(["the", "x"])
-    assert metrics.score("f1", predictions, spans.objects([["a"], ["x"]])).value == 50
-    assert metrics.score("f1", predictions, spans.objects([["a"], []])).value == 50
-    assert metrics.score("f1", np.array(["the", ""]), spans.objects([["a"], []])).value == 100
+    predictions = objects(["the", "x"])
+    assert metrics.score("f1", predictions, objects([["a"], ["x"]])).value == 50
+    assert metrics.score("f1", predictions, objects([["a"], []])).value == 50
+    assert metrics.score("f1", np.array(["the", ""]), objects([["a"], []])).value == 100
     with pytest.raises(DataError, match="f1 reads answers; the predictions are"):
-        metrics.score("f1", predictions, spans.objects([["a"], "x"]))
+        metrics.score("f1", predictions, objects([["a"], "x"]))
     with pytest.raises(DataError, match="f1 reads answers"):
-        metrics.score("f1", spans.objects([1, 2]), spans.objects([["a"], ["b"]]))
+        metrics.score("f1", objects([1, 2]), objects([["a"], ["b"]]))
 
 
 @pytest.mark.parametrize("seed", range(40))

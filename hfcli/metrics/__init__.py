@@ -1,11 +1,12 @@
 """Metrics: one function each; every score has an interval and a number of records.
 
-    predictions, references --reader--> kinds of records --weights--> sample --metric--> value
+    predictions, references --family--> statistics --kinds--> sample --metric--> value
 
-To add a metric, write it with `@metric(reader, ...)` in its family's file; to add a family, add a file. `base.py` says
-what a reader and a metric are.
+To add a metric, write it with `@metric(FAMILY, ...)` in its family's file; to add a family, add a file. `base.py` says
+what a family and a metric are.
 """
 
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +18,7 @@ from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.metrics import base, resampling
 from hfcli.metrics.labels import confusion, report
 
-__all__ = ["Score", "confusion", "get", "measure", "names", "report", "score"]
+__all__ = ["GROUPS", "Asked", "Score", "asked", "confusion", "get", "measure", "names", "options", "report", "score"]
 
 
 class Score(NamedTuple):
@@ -37,7 +38,7 @@ def _all() -> dict[str, base.Metric]:
 
 
 def names(reads: str | None = None) -> list[str]:
-    """All names, or those of metrics that read `labels`, `label_sets`, `values`, `probabilities` or `answers`."""
+    """All names, or those of metrics of a family."""
     return [name for name, each in _all().items() if reads is None or reads in each.reads]
 
 
@@ -50,6 +51,76 @@ def get(name: str) -> base.Metric:
     if name not in _all():
         raise UsageError(f"no metric {name}; there is {', '.join(names())}", did_you_mean(name, names()))
     return _all()[name]
+
+
+class Asked(NamedTuple):
+    """Metrics that were asked for by one name.
+
+    Attributes:
+        metrics: Which.
+        options: What was said of them, as text, by name.
+    """
+
+    metrics: tuple[base.Metric, ...]
+    options: dict[str, str]
+
+
+# Names for several metrics, or for one under another name, and what they set.
+GROUPS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "squad": (("exact_match", "f1"), {"version": "1"}),
+    "squad_v2": (("exact_match", "f1"), {"version": "2"}),
+}
+
+
+def asked(text: str) -> Asked:
+    """What `--metric` says: a name, and perhaps options: `bleu:tokenize=intl,lowercase=true`.
+
+    Raises:
+        UsageError: There is no such metric, or what follows is no options.
+    """
+    name, _, said = text.partition(":")
+    options = {}
+    for each in said.split(",") if said else []:
+        key, equals, value = each.partition("=")
+        if not (key.strip() and equals):
+            raise UsageError(f"--metric {text}: {each!r} is no option", f"--metric {name}:OPTION=VALUE,...")
+        options[key.strip()] = value.strip()
+    chosen, fixed = GROUPS.get(name, ((name,), {}))
+    return Asked(tuple(get(each) for each in chosen), options | fixed)
+
+
+def options(family: base.Family, said: dict[str, str], name: str) -> Any:
+    """The options of a family from what was said of them.
+
+    Args:
+        family: The family.
+        said: Options as text, by name.
+        name: Of the metric, for errors.
+
+    Raises:
+        UsageError: The family has no such option, or not with such a value.
+    """
+    known = {each.name: each for each in fields(family.options)}
+    values: dict[str, Any] = {}
+    for key, text in said.items():
+        if key not in known:
+            there = f"there is {', '.join(known)}" if known else "it has none"
+            raise UsageError(f"{name} has no option {key}; {there}", did_you_mean(key, known))
+        values[key] = _value(text, str(known[key].type), f"{name}:{key}={text}")
+    return family.options(**values)
+
+
+def _value(text: str, kind: str, where: str) -> Any:
+    if kind.startswith("bool"):
+        if text.lower() not in ("true", "false", "yes", "no"):
+            raise UsageError(f"--metric {where}: true or false is wanted")
+        return text.lower() in ("true", "yes")
+    if kind.startswith("str"):
+        return text
+    try:
+        return (int if kind.startswith("int") else float)(text)
+    except ValueError:
+        raise UsageError(f"--metric {where}: a number is wanted") from None
 
 
 def score(
@@ -85,7 +156,9 @@ def score(
         raise DataError(f"{len(predictions):,} predictions for {n:,} references; {name} needs one for each")
     if n == 0:
         raise DataError(f"no records to measure {name} on; at least one is needed")
-    kinds = next((kinds for read in chosen.readers if (kinds := read(predictions, references))), None)
+    kinds = next(
+        (kinds for each in chosen.families if each.read and (kinds := each.read(predictions, references))), None
+    )
     if kinds is None:
         shapes = f"{predictions.dtype} {predictions.shape} and references {references.dtype} {references.shape}"
         raise DataError(f"{name} reads {' or '.join(chosen.reads)}; the predictions are {shapes}")

@@ -1,5 +1,6 @@
 """Metrics of classes: one for each record (`labels`), or several (`label_sets`)."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hfcli.errors import DataError
-from hfcli.metrics.base import metric
+from hfcli.metrics.base import Family, Statistics, metric, objects
 from hfcli.metrics.resampling import Array, Kinds
 
 
@@ -84,6 +85,51 @@ def label_sets(predictions: NDArray[Any], references: NDArray[Any]) -> Kinds | N
     return Kinds(kinds.ravel(), sample)
 
 
+def _of_labels(predictions: Sequence[str], references: Sequence[str], options: Any) -> Statistics:
+    return Statistics({"prediction": _texts(predictions), "reference": _texts(references)})
+
+
+def _texts(labels: Sequence[str]) -> NDArray[np.object_]:
+    """A pointer a record: a label is kept once, however many records have it."""
+    return objects([sys.intern(str(label)) for label in labels])
+
+
+def _kinds_of_labels(statistics: Statistics, options: Any) -> Kinds:
+    columns = statistics.columns
+    codes = {label: code for code, label in enumerate(sorted({*columns["prediction"], *columns["reference"]}))}
+    predicted, actual = ([codes[label] for label in columns[name]] for name in ("prediction", "reference"))
+    kinds = labels(np.array(predicted, dtype=np.int64), np.array(actual, dtype=np.int64))
+    assert kinds is not None
+    return kinds
+
+
+def _of_sets(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]], options: Any) -> Statistics:
+    sets = ([tuple(sorted({*some})) for some in each] for each in (predictions, references))
+    return Statistics(dict(zip(("prediction", "reference"), map(objects, sets), strict=True)))
+
+
+def _kinds_of_sets(statistics: Statistics, options: Any) -> Kinds:
+    columns = [statistics.columns[name] for name in ("prediction", "reference")]
+    names = sorted({label for column in columns for some in column for label in some})
+    codes = {label: code for code, label in enumerate(names)}
+    tables = [np.zeros((len(column), len(names)), dtype=bool) for column in columns]
+    for table, column in zip(tables, columns, strict=True):
+        for row, some in zip(table, column, strict=True):
+            row[[codes[label] for label in some]] = True
+    kinds = label_sets(*tables)
+    assert kinds is not None
+    return kinds
+
+
+def _right(statistics: Statistics) -> NDArray[np.bool_]:
+    pairs = zip(statistics.columns["prediction"], statistics.columns["reference"], strict=True)
+    return np.array([prediction == reference for prediction, reference in pairs], dtype=bool)
+
+
+LABELS = Family("labels", "labels", _of_labels, _kinds_of_labels, read=labels, right=_right)
+LABEL_SETS = Family("label_sets", "label_sets", _of_sets, _kinds_of_sets, read=label_sets, right=_right)
+
+
 def _divide(part: NDArray[Any], whole: NDArray[Any], otherwise: float) -> Array:
     """The ratio where there is something to divide by, else what is given."""
     ratio: Array = np.divide(part, whole, out=np.full(part.shape, float(otherwise)), where=whole > 0)
@@ -112,7 +158,7 @@ def _f1(counts: Counts) -> Array:
     return _divide(2 * counts.right, counts.predicted + counts.actual, 0)
 
 
-@metric(labels)
+@metric(LABELS)
 def accuracy(counts: Counts) -> Array:
     """The share of records whose class is right.
 
@@ -121,7 +167,7 @@ def accuracy(counts: Counts) -> Array:
     return counts.exact / counts.n
 
 
-@metric(label_sets)
+@metric(LABEL_SETS)
 def subset_accuracy(counts: Counts) -> Array:
     """The share of records whose set of classes is right as a whole.
 
@@ -130,7 +176,7 @@ def subset_accuracy(counts: Counts) -> Array:
     return counts.exact / counts.n
 
 
-@metric(labels)
+@metric(LABELS)
 def balanced_accuracy(counts: Counts) -> Array:
     """The mean recall of the classes that occur.
 
@@ -139,7 +185,7 @@ def balanced_accuracy(counts: Counts) -> Array:
     return _mean(_recall(counts), counts.actual > 0)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def f1_macro(counts: Counts) -> Array:
     """The mean F1 of the classes that occur or are predicted, all alike; NaN when there is none.
 
@@ -148,7 +194,7 @@ def f1_macro(counts: Counts) -> Array:
     return _mean(_f1(counts), counts.predicted + counts.actual > 0)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def f1_micro(counts: Counts) -> Array:
     """F1 over all decisions together (for one class a record, the accuracy); NaN when no class occurs or is predicted.
 
@@ -157,7 +203,7 @@ def f1_micro(counts: Counts) -> Array:
     return _micro(2 * counts.right, counts.predicted + counts.actual)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def f1_weighted(counts: Counts) -> Array:
     """The mean F1 of the classes, each as often as it occurs; NaN when none does.
 
@@ -166,7 +212,7 @@ def f1_weighted(counts: Counts) -> Array:
     return _mean(_f1(counts), counts.actual)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def precision_macro(counts: Counts) -> Array:
     """The mean precision of the classes that occur or are predicted; 0 for one that is never predicted.
 
@@ -175,7 +221,7 @@ def precision_macro(counts: Counts) -> Array:
     return _mean(_precision(counts), counts.predicted + counts.actual > 0)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def precision_micro(counts: Counts) -> Array:
     """The share of the predicted classes that are right; NaN when none is predicted.
 
@@ -184,7 +230,7 @@ def precision_micro(counts: Counts) -> Array:
     return _micro(counts.right, counts.predicted)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def precision_weighted(counts: Counts) -> Array:
     """The mean precision of the classes, each as often as it occurs; 0 for one that is never predicted.
 
@@ -193,7 +239,7 @@ def precision_weighted(counts: Counts) -> Array:
     return _mean(_precision(counts), counts.actual)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def recall_macro(counts: Counts) -> Array:
     """The mean recall of the classes that occur or are predicted; 0 for one that is predicted and never occurs.
 
@@ -202,7 +248,7 @@ def recall_macro(counts: Counts) -> Array:
     return _mean(_recall(counts), counts.predicted + counts.actual > 0)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def recall_micro(counts: Counts) -> Array:
     """The share of the classes that are found; NaN when there is none to find.
 
@@ -211,7 +257,7 @@ def recall_micro(counts: Counts) -> Array:
     return _micro(counts.right, counts.actual)
 
 
-@metric(labels, label_sets)
+@metric(LABELS, LABEL_SETS)
 def recall_weighted(counts: Counts) -> Array:
     """The mean recall of the classes, each as often as it occurs (for one class a record, the accuracy).
 
@@ -220,7 +266,7 @@ def recall_weighted(counts: Counts) -> Array:
     return _mean(_recall(counts), counts.actual)
 
 
-@metric(labels)
+@metric(LABELS, scale="-1 to 1")
 def matthews_correlation(counts: Counts) -> Array:
     """The correlation of predicted and actual classes, from -1 to 1; 0 when either is one class throughout.
 

@@ -4,26 +4,19 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hfcli.errors import DataError
-from hfcli.metrics.base import metric
+from hfcli.metrics.base import Family, Statistics, metric
 from hfcli.metrics.resampling import Array, Kinds
 from hfcli.metrics.values import Weighted
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def objects(items: Iterable[Any]) -> NDArray[np.object_]:
-    """Items of any kind as an array `(n,)`; numpy would make a table of lists of the same length."""
-    items = list(items)
-    array = np.empty(len(items), dtype=object)
-    array[:] = items
-    return array
 
 
 def normalise(text: str) -> str:
@@ -100,7 +93,37 @@ def answers(predictions: NDArray[Any], references: NDArray[Any]) -> Kinds | None
     return kinds(*scores(predictions, references, v2=not all(references)))
 
 
-@metric(answers)
+@dataclass(frozen=True)
+class AnswerOptions:
+    """Which rules.
+
+    Attributes:
+        version: 1 or 2.
+    """
+
+    version: int = 1
+
+
+def _of_answers(
+    predictions: Sequence[str | None], references: Sequence[Sequence[str]], options: AnswerOptions
+) -> Statistics:
+    exact, f1 = scores(predictions, references, options.version == 2)
+    return Statistics({"exact": exact, "f1": f1})
+
+
+ANSWERS = Family(
+    "answers",
+    "answers",
+    _of_answers,
+    lambda statistics, options: kinds(statistics.columns["exact"], statistics.columns["f1"]),
+    AnswerOptions,
+    lambda options: (f"rules:{options.version}",),
+    answers,
+    right=lambda statistics: statistics.columns["exact"] == 1,
+)
+
+
+@metric(ANSWERS, scale="0 to 100")
 def exact_match(records: Weighted) -> Array:
     """The share of answers that are one of the references but for case, punctuation and articles, from 0 to 100.
 
@@ -109,7 +132,7 @@ def exact_match(records: Weighted) -> Array:
     return 100 * records.mean(records.predictions)
 
 
-@metric(answers)
+@metric(ANSWERS, scale="0 to 100")
 def f1(records: Weighted) -> Array:
     """The mean F1 of the words of each answer and of the reference it is most like, from 0 to 100.
 

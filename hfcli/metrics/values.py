@@ -1,12 +1,13 @@
 """Metrics of numbers (`values`), and of the probabilities a classifier gives (`probabilities`)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hfcli.errors import DataError
-from hfcli.metrics.base import metric
+from hfcli.metrics.base import Family, Statistics, metric, objects
 from hfcli.metrics.resampling import Array, Kinds
 
 BINS = 15  # of the calibration error, as in its paper
@@ -74,7 +75,47 @@ def probabilities(predictions: NDArray[Any], references: NDArray[Any]) -> Kinds 
     return Kinds(np.arange(len(references)), lambda weights: Weighted(weights, predictions, references))
 
 
-@metric(values, better="lower")
+def _of_values(predictions: Sequence[float], references: Sequence[float], options: Any) -> Statistics:
+    pairs = zip(("prediction", "reference"), (predictions, references), strict=True)
+    return Statistics({name: np.array(numbers, dtype=np.float64) for name, numbers in pairs})
+
+
+def _of_probabilities(
+    predictions: Sequence[Mapping[str, float]], references: Sequence[str], options: Any
+) -> Statistics:
+    names = tuple(sorted(predictions[0])) if predictions else ()
+    for at, each in enumerate(predictions, 1):
+        if {*each} != {*names}:
+            missing = ", ".join(sorted({*each} ^ {*names}))
+            raise DataError(f"record {at:,} has probabilities of other labels than the first ({missing})")
+    table = np.array([[each[name] for name in names] for each in predictions], dtype=np.float64)
+    return Statistics({"prediction": table, "reference": objects(list(references))}, names)
+
+
+def _kinds_of_values(statistics: Statistics, options: Any) -> Kinds:
+    kinds = values(statistics.columns["prediction"], statistics.columns["reference"])
+    assert kinds is not None
+    return kinds
+
+
+def _kinds_of_probabilities(statistics: Statistics, options: Any) -> Kinds:
+    codes = {name: code for code, name in enumerate(statistics.names)}
+    references = statistics.columns["reference"]
+    strange = next((label for label in references if label not in codes), None)
+    if strange is not None:
+        raise DataError(f"there is no probability of the label {strange}; there are those of {', '.join(codes)}")
+    kinds = probabilities(
+        statistics.columns["prediction"], np.array([codes[label] for label in references], dtype=np.int64)
+    )
+    assert kinds is not None
+    return kinds
+
+
+VALUES = Family("values", "values", _of_values, _kinds_of_values, read=values)
+PROBABILITIES = Family("probabilities", "probabilities", _of_probabilities, _kinds_of_probabilities, read=probabilities)
+
+
+@metric(VALUES, better="lower", scale="")
 def mse(records: Weighted) -> Array:
     """The mean squared error.
 
@@ -83,7 +124,7 @@ def mse(records: Weighted) -> Array:
     return records.mean((records.predictions - records.references) ** 2)
 
 
-@metric(values, better="lower")
+@metric(VALUES, better="lower", scale="")
 def mae(records: Weighted) -> Array:
     """The mean absolute error.
 
@@ -92,7 +133,7 @@ def mae(records: Weighted) -> Array:
     return records.mean(np.abs(records.predictions - records.references))
 
 
-@metric(values)
+@metric(VALUES, scale="-1 to 1")
 def pearson(records: Weighted) -> Array:
     """The correlation of predictions and references, from -1 to 1; NaN where either is constant.
 
@@ -103,7 +144,7 @@ def pearson(records: Weighted) -> Array:
     return _correlation(*means)
 
 
-@metric(values)
+@metric(VALUES, scale="-1 to 1")
 def spearman(records: Weighted) -> Array:
     """The correlation of the ranks, equal values sharing theirs; NaN where either is constant.
 
@@ -145,7 +186,7 @@ def _total(weights: Array, values: Array) -> Array:
     return total
 
 
-@metric(probabilities)
+@metric(PROBABILITIES)
 def auc(records: Weighted) -> Array:
     """How often a record of a class is given a higher probability of it than another record; ties count half.
 
@@ -172,7 +213,7 @@ def _area(records: Weighted, of: int) -> Array:
     return area
 
 
-@metric(probabilities, better="lower")
+@metric(PROBABILITIES, better="lower", scale="")
 def log_loss(records: Weighted) -> Array:
     """The mean of minus the logarithm, in nats, of the right class's probability (float epsilon at least).
 
@@ -182,7 +223,7 @@ def log_loss(records: Weighted) -> Array:
     return records.mean(-np.log(np.maximum(given, np.finfo(given.dtype).eps)))
 
 
-@metric(probabilities, better="lower")
+@metric(PROBABILITIES, better="lower")
 def calibration_error(records: Weighted) -> Array:
     """How far the probability of the predicted class is from the share that is right, on average over 15 bins of it.
 

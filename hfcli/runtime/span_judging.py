@@ -9,6 +9,7 @@ import numpy as np
 from hfcli import metrics
 from hfcli.events import Measured
 from hfcli.metrics import spans
+from hfcli.metrics.base import objects
 from hfcli.runtime import calibration
 from hfcli.runtime.features import Encoded
 from hfcli.runtime.forward import Loss
@@ -120,7 +121,7 @@ class SpanJudge:
     def _score(self, name: str, answered: Answered, losses: np.ndarray) -> Measured:
         if name == LOSS:
             return mean_loss(losses)
-        given, right = spans.objects(answered.predictions), spans.objects(self.references)
+        given, right = objects(answered.predictions), objects(self.references)
         return Measured(*metrics.score(name, given, right))
 
     def _losses(self, outputs: np.ndarray) -> np.ndarray:
