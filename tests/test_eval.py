@@ -68,7 +68,7 @@ def test_one_object_off_a_terminal(measure):
     result = measure()
     (told,) = result.records
     digest = hashlib.sha256(jsonl(REFERENCES).encode()).hexdigest()[:7]
-    signature = f"squad_v2|data:r.jsonl@{digest}|n:5|ci:bs1000-12345|hfcli:{__version__}"
+    signature = f"exact_match|data:r.jsonl@{digest}|rules:2|n:5|ci:bs1000-12345|hfcli:{__version__}"
     exact, f1 = told["scores"]
     assert (exact["metric"], exact["score"], exact["n"], exact["signature"]) == ("exact_match", 40, 5, signature)
     assert f1["score"] == pytest.approx(100 * (1 + 2 / 3 + 0 + 1 + 0) / 5)
@@ -78,6 +78,7 @@ def test_one_object_off_a_terminal(measure):
         "unanswerable": [2, 2],
     }
     assert [entry["score"] for entry in told["apart"]["unanswerable"]] == [50, 50]
+    assert (exact["better"], f1["signature"]) == ("higher", signature.replace("exact_match", "f1"))
     assert (told["missing"], told["unknown"], "best_f1" in told) == (0, 0, False)
 
 
@@ -92,18 +93,19 @@ def test_a_terminal_gets_a_table(measure, write, monkeypatch):
     result = measure(write("p.jsonl", given))
     *table, signature = result.lines
     assert table == [
-        "exact_match    40.000  [0.00, 80.00]    5 questions",
-        "f1             53.333  [13.33, 93.33]",
+        "                score  interval        scale",
+        "exact_match    40.000  [0.00, 80.00]   0 to 100  5 questions",
+        "f1             53.333  [13.33, 93.33]  0 to 100",
         "",
-        "              exact_match              f1                              n",
-        "answerable     33.333  [0.00, 100.00]   55.556  [0.00, 100.00]         3",
-        "unanswerable   50.000  [0.00, 100.00]   50.000  [0.00, 100.00]         2",
+        "              exact_match               f1                                n",
+        "answerable      33.333  [0.00, 100.00]    55.556  [0.00, 100.00]          3",
+        "unanswerable    50.000  [0.00, 100.00]    50.000  [0.00, 100.00]          2",
         "",
-        "best           60.000  [20.0, 100.0]   exact_match at no-answer threshold 0.05",
-        "               73.333  [33.3, 100.0]   f1 at no-answer threshold 0.15",
+        "best            60.000  [20.0, 100.0]   exact_match at no-answer threshold 0.05",
+        "                73.333  [33.3, 100.0]   f1 at no-answer threshold 0.15",
         "",
     ]
-    assert signature.startswith("score   squad_v2|data:r.jsonl@")
+    assert signature.startswith("score   exact_match,f1|data:r.jsonl@")
     assert measure(write("p.jsonl", given), None, "--json").records[0]["best_f1"]["threshold"] == pytest.approx(0.15)
 
 
@@ -150,7 +152,7 @@ def test_either_comes_on_standard_input(measure, write):
     (told,) = measure(None, "-", stdin=json.dumps(DOCUMENT)).records
     assert told["scores"][0]["score"] == 40
     digest = hashlib.sha256(json.dumps(DOCUMENT).encode()).hexdigest()[:7]
-    assert told["scores"][0]["signature"].startswith(f"squad_v2|data:stdin@{digest}|n:5|")
+    assert told["scores"][0]["signature"].startswith(f"exact_match|data:stdin@{digest}|rules:2|n:5|")
 
 
 def test_the_signature_is_that_of_the_unpacked_content(measure, write):
@@ -231,7 +233,7 @@ def test_questions_without_an_answer_need_the_second_version(measure):
     )
 
 
-NOTHING = "--dataset squad measures a model, --predictions FILE stored answers"
+NOTHING = "--dataset NAME measures a model, --predictions FILE stored outputs, --metric perplexity a language model"
 EXAMPLE = "hfcli eval --metric squad --predictions answers.jsonl --references dev-v1.1.json"
 
 
@@ -239,11 +241,19 @@ EXAMPLE = "hfcli eval --metric squad --predictions answers.jsonl --references de
     ("flags", "sentence", "hint"),
     [
         ((), "nothing to measure", NOTHING),
-        (("--predictions", "p.jsonl"), "no --metric; there is squad, squad_v2", EXAMPLE),
-        (("--metric", "squad2"), "no metric squad2; there is squad, squad_v2", "did you mean squad?"),
+        (
+            ("--predictions", "p.jsonl"),
+            "no --metric says what to measure",
+            "hfcli eval --list-metrics shows what there is",
+        ),
+        (("--metric", "squad2", "--predictions", "p.jsonl"), "no metric squad2", "did you mean squad?"),
         (("--metric", "squad"), "nothing to measure", NOTHING),
-        (("--metric", "squad", "--references", "r.jsonl"), "--metric squad needs --predictions FILE", EXAMPLE),
-        (("--metric", "squad", "--predictions", "p.jsonl"), "--metric squad needs --references FILE", EXAMPLE),
+        (
+            ("--metric", "squad", "--references", "r.jsonl"),
+            "--references needs --predictions FILE",
+            "hfcli eval --metric bleu --predictions out.txt --references ref.txt",
+        ),
+        (("--metric", "squad", "--predictions", "p.jsonl"), "--metric squad needs one --references FILE", EXAMPLE),
         (
             ("--metric", "squad", "--predictions", "-", "--references", "-"),
             "standard input cannot be both --predictions and --references",

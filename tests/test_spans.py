@@ -1,10 +1,7 @@
 """Exact match and F1 of answers: the official rules of SQuAD, written out anew here, and cases by hand."""
 
-import gzip
-import json
 import random
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +10,7 @@ from hfcli import metrics
 from hfcli.errors import DataError
 from hfcli.metrics import spans, squad
 from hfcli.metrics.base import objects
-
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "squad"
+from hfcli.metrics.results import Drawing, Part, scored
 
 
 def expected(prediction, references, v2):
@@ -129,33 +125,22 @@ def test_the_best_threshold_is_the_official_one_where_nothing_is_tied():
 
 def test_an_evaluation_tells_apart_what_has_an_answer():
     predictions, references = ["Paris", "", "x", "Rome", None], [["Paris"], ["Oslo"], [], [], []]
-    found = squad.evaluate(predictions, references, v2=True)
-    assert [score.value for score in found.scores.values()] == [40, 40]
-    assert {group: (scores["f1"].value, scores["f1"].n) for group, scores in found.apart.items()} == {
+    rules, drawing = spans.AnswerOptions(version=2), Drawing()
+    statistics = spans.ANSWERS.reduce(predictions, references, rules)
+    measured = tuple(map(metrics.get, ("exact_match", "f1")))
+    part = Part(spans.ANSWERS, rules, measured, statistics, "data:x")
+    assert [each.score.value for each in scored([part], drawing)] == [40, 40]
+    _, f1 = squad.apart(part, references, drawing)
+    assert {group: (score.value, score.n) for group, score in f1.scores.items()} == {
         "answerable": (50, 2),
         "unanswerable": (pytest.approx(100 / 3), 3),
     }
-    assert found.best == {}
-    best = squad.evaluate(predictions, references, True, np.array([0.1, 0.2, 0.9, 0.8, 0.7])).best
+    null = np.array([0.1, 0.2, 0.9, 0.8, 0.7])
+    best = squad.best(predictions, references, null, drawing)
     assert {name: (each.score.value, each.threshold) for name, each in best.items()} == {
         "exact_match": (80, pytest.approx(0.15)),
         "f1": (80, pytest.approx(0.15)),
     }
-    guesses = ["Paris", "Oslo", "x", "Rome", "Bonn"]
-    guessed = squad.evaluate(predictions, references, True, np.array([0.1, 0.2, 0.9, 0.8, 0.7]), guesses).best
+    guessed = squad.best(["Paris", "Oslo", "x", "Rome", "Bonn"], references, null, drawing)
     assert guessed["f1"].threshold == pytest.approx(0.45)
     assert guessed["f1"].score.value == 100
-    assert squad.evaluate(["Paris"], [["Paris"]], v2=False).apart == {}
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
-def test_stored_predictions_have_their_published_scores():
-    with gzip.open(SHARED / "dev-v1.1.json.gz") as file:
-        articles = json.load(file)["data"]
-    with gzip.open(SHARED / "predictions-v1.1" / "bert_ensemble.json.gz") as file:
-        predictions = json.load(file)
-    wanted = json.loads((SHARED / "EXPECTED.json").read_text())["measured"]["bert_ensemble"]
-    questions = [each for article in articles for paragraph in article["paragraphs"] for each in paragraph["qas"]]
-    texts = [[answer["text"] for answer in question["answers"]] for question in questions]
-    scores = squad.evaluate([predictions[question["id"]] for question in questions], texts, v2=False).scores
-    assert [round(score.value, 3) for score in scores.values()] == [wanted["exact"], wanted["f1"]]

@@ -36,17 +36,20 @@ class References(NamedTuple):
         name: Of the file.
         answers: By id, [] where a question has none.
         sha256: Of the content, unpacked.
+        groups: By id; {} where none are wanted.
     """
 
     name: str
     answers: dict[str, list[str]]
     sha256: str
+    groups: dict[str, str]
 
 
 class Paired(NamedTuple):
     """What is measured, question by question, in the order of the references.
 
     Attributes:
+        ids: Of the questions.
         predictions: None for no answer.
         references: [] where there is none.
         null: None where it was not stored.
@@ -55,6 +58,7 @@ class Paired(NamedTuple):
         unknown: How many predictions belong to no question.
     """
 
+    ids: list[str]
     predictions: list[str | None]
     references: list[list[str]]
     null: list[float] | None
@@ -98,23 +102,29 @@ def predictions(path: str, column: str) -> Predictions:
     return Predictions(source.name, answers, null)
 
 
-def references(path: str) -> References:
+def references(path: str, group_by: str | None) -> References:
     """Read right answers.
 
     Args:
         path: Records with `id` and `answers` (a text, a list of texts, `{"text": [...]}`, `[{"text": ...}]`, or JSON of
             these; nothing for a question without), or a document of SQuAD.
+        group_by: A column that says which group a question belongs to.
 
     Raises:
         DataError: Something is no such record, or an id is there twice.
     """
     answers: dict[str, list[str]] = {}
+    groups: dict[str, str] = {}
     with read(path, on_error="record", pairs=("id", "answer"), digest=True) as source:
         for key, where, record in _records(source):
             if "answers" not in record:
                 raise _missing(where, "answers", record, _SWAPPED if "answer" in record else None)
             answers[key] = _texts(record["answers"], where, key)
-    return References(source.name, answers, source.sha256)
+            if group_by is not None:
+                if group_by not in record:
+                    raise _missing(where, group_by, record, did_you_mean(group_by, record))
+                groups[key] = str(record[group_by])
+    return References(source.name, answers, source.sha256, groups)
 
 
 def paired(given: Predictions, right: References, v2: bool) -> Paired:
@@ -145,7 +155,7 @@ def paired(given: Predictions, right: References, v2: bool) -> Paired:
     keys = common if v2 else list(right.answers)
     null = [given.null[key] for key in keys] if v2 and given.null else None
     texts = [right.answers[key] for key in keys]
-    return Paired([given.answers.get(key) for key in keys], texts, null, notes, missing, unknown)
+    return Paired(keys, [given.answers.get(key) for key in keys], texts, null, notes, missing, unknown)
 
 
 def no_unanswerable(references: Collection[Sequence[str]], name: str) -> None:

@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 1.0
 _LIVE_AFTER_SECONDS = 2.0
 _LIVE_EVERY_SECONDS = 0.25
 _LINE_EVERY_SECONDS = 30.0
-_COLOURS = {"error": "31;1", "hint": "36", "note": "33"}
+_COLOURS = {"error": "31;1", "fail": "31;1", "hint": "36", "note": "33"}
 
 
 class ClosedOutput(Exception):
@@ -90,6 +90,10 @@ class Console:
         """What to type next, though nothing is wrong."""
         if not self.quiet:
             self._talk("hint", text)
+
+    def fail(self, text: str) -> None:
+        """Say what was not met, though everything worked; said with --quiet, too."""
+        self._talk("fail", text)
 
     def error(self, error: HfcliError) -> None:
         self._talk("error", error.message)

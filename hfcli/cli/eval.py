@@ -1,15 +1,19 @@
 """`hfcli eval`: scores with intervals, of a model or of outputs that are there already."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from hfcli.cli import _scores, _stored
+import typer
+
+from hfcli.cli import _fairness, _files, _foreign, _labelled, _outcome, _scores, _squad
 from hfcli.cli._expand import expand
+from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
-from hfcli.errors import UsageError
-from hfcli.options import ModelOptions
+from hfcli.errors import Exit, UsageError
+from hfcli.options import DEFAULT_MODEL, ModelOptions
 from hfcli.options.answering import (
     AnswersOptions,
     LongestOptions,
@@ -18,60 +22,80 @@ from hfcli.options.answering import (
     Reading,
     WindowOptions,
 )
-from hfcli.options.evaluating import MeasuredData, ScoreOptions, StoredOptions
+from hfcli.options.evaluating import (
+    LIKELIHOODS,
+    FairnessOptions,
+    MeasuredData,
+    MetricOptions,
+    ModelsOptions,
+    PerplexityOptions,
+    ShowOptions,
+    StoredOptions,
+)
+from hfcli.options.training import TextOptions
 
-if TYPE_CHECKING:
-    from hfcli.metrics.squad import Answered
-
-_MODEL = "builtin/reader"
+_MODELS = {
+    "question-answering": "builtin/reader",
+    "text-classification": "builtin/reviews",
+    "counterfactual": "builtin/reviews",
+    "perplexity": DEFAULT_MODEL,
+}
 _ENVIRONMENT = {"model": "HFCLI_MODEL", "offline": "HF_HUB_OFFLINE"}  # what is set there is not meant for this line
+_NOTHING = "--dataset NAME measures a model, --predictions FILE stored outputs, --metric perplexity a language model"
 
 
 @expand
 def eval(
     *,
+    measured: MetricOptions,
     stored: StoredOptions,
+    models: ModelsOptions,
     data: MeasuredData,
-    model: ModelOptions,
+    texts: TextOptions,
+    perplexity: PerplexityOptions,
     questions: QuestionOptions,
-    answers: AnswersOptions,
-    windows: WindowOptions,
     longest: LongestOptions,
     none: NoAnswerOptions,
-    show: ScoreOptions,
+    fairness: FairnessOptions,
+    show: ShowOptions,
 ) -> None:
-    """Score answers to questions by the official rules of SQuAD: a model's, or stored ones.
+    """Measure models, or outputs that are there already: scores with intervals.
 
-    Exact match and F1, from 0 to 100, with intervals; squad_v2 tells apart what can be answered and what cannot, and
-    the best threshold. A model answers as in hfcli qa. On a terminal a table, else one JSON object.
+    Stored outputs (--predictions, --references) need no model. A model predicts as in hfcli classify and hfcli qa;
+    --metric perplexity measures a language model on texts (--file, --dataset, standard input, else WikiText-2). On a
+    terminal a table, else one JSON object; -o keeps what hfcli compare needs.
 
     \b
-    hfcli eval -m MODEL --dataset squad
-    hfcli eval --metric squad --predictions out.jsonl --references dev-v1.1.json
+    hfcli eval --metric bleu --predictions out.txt --references ref.txt
+    hfcli eval -m MODEL --dataset imdb -o imdb.json --fail-under accuracy=0.9
+    hfcli eval --metric perplexity --file book.txt --slurp
     """
-    about_model = (data, model, questions, answers, windows, longest, none)
-    for group in (stored, *about_model):
+    chosen = replace(texts, text_pair_column=texts.text_pair_column or None)
+    about_model = (models, data, chosen, questions, longest, none, perplexity)
+    for group in (measured, stored, *about_model, fairness, show):
         no_empty_text(group)
-    stored.check()
-    none.check()
+    for each in (measured, stored, none, show):
+        each.check()
     console = Console(show.quiet)
     try:
+        if measured.list_metrics:
+            return _list(console, show)
         if stored.stored:
-            _no_model(about_model)
-            return _of_files(console, stored, show)
-        if data.dataset is None:
-            raise UsageError(
-                "nothing to measure", "--dataset squad measures a model, --predictions FILE stored answers"
-            )
-        model = replace(model, model=model.model or _MODEL)
-        reading = Reading(questions, windows, longest, none)
-        _of_model(console, stored.metric, _Measured(data, model, reading, answers), show)
+            loads = any(name == "toxicity" or name.startswith(_foreign.START) for name in measured.metric)
+            _no_model(about_model[1:] if loads else about_model)
+            outcome = _stored(console, measured, stored, models, fairness, show)
+        else:
+            reading = Reading(questions, WindowOptions(texts.max_length, texts.doc_stride), longest, none)
+            _no_references(stored)
+            call = _Call(console, measured, stored, models, data, texts, perplexity, reading, fairness, show)
+            outcome = call.outcome()
+        _end(console, outcome, show)
     finally:
         console.close()
 
 
-def _no_model(groups: tuple[Any, ...]) -> None:
-    """Refuse flags that mean nothing for stored answers.
+def _no_model(groups: Sequence[Any]) -> None:
+    """Refuse flags that mean nothing for stored outputs.
 
     Raises:
         UsageError: Says which.
@@ -80,83 +104,170 @@ def _no_model(groups: tuple[Any, ...]) -> None:
         for field in fields(group):
             value = getattr(group, field.name)
             meant = not os.environ.get(_ENVIRONMENT.get(field.name, ""))
-            if value != field.default and meant:
+            usual = field.default_factory() if callable(field.default_factory) else field.default
+            if value != usual and meant:
                 flag = "--" + field.name.replace("_", "-")
                 raise UsageError(f"{flag} is about a model, and --predictions are there already", f"leave out {flag}")
 
 
-def _of_files(console: Console, stored: StoredOptions, show: ScoreOptions) -> None:
-    """Score stored answers."""
-    given = _stored.predictions(str(stored.predictions), stored.prediction_column)
-    right = _stored.references(str(stored.references))
-    v2 = stored.metric == "squad_v2"
-    pairs = _stored.paired(given, right, v2)
-    for note in pairs.notes:
-        console.note(note)
-    import numpy as np
-
-    from hfcli.metrics import squad
-
-    null = None if pairs.null is None else np.array(pairs.null)
-    unsaid = sum(answer is None for answer in pairs.predictions)
-    if null is not None and unsaid:
-        console.note(
-            f"{unsaid:,} predictions are no answer, and what they would say is not known: the best threshold may be "
-            "another one; hfcli qa --no-answer-threshold 1 writes all answers"
-        )
-    answered = squad.evaluate(pairs.predictions, pairs.references, v2, null)
-    data = _scores.file_name(str(stored.references), right.sha256)
-    signed = {"score": _scores.signature(str(stored.metric), data, len(pairs.references))}
-    counts = {"missing": pairs.missing, "unknown": pairs.unknown}
-    show_scores(console, answered, signed, counts, json=show.json)
+def _no_references(stored: StoredOptions) -> None:
+    if len(stored.reference_column) > 1:
+        raise UsageError("a model's predictions are compared with one column", "--reference-column once")
 
 
-class _Measured(NamedTuple):
-    data: MeasuredData
-    model: ModelOptions
-    reading: Reading
-    answers: AnswersOptions
+def _stored(
+    console: Console,
+    measured: MetricOptions,
+    stored: StoredOptions,
+    models: ModelsOptions,
+    fairness: FairnessOptions,
+    show: ShowOptions,
+) -> Outcome:
+    """Score stored outputs.
 
-
-def _of_model(console: Console, metric: str | None, measured: _Measured, show: ScoreOptions) -> None:
-    """Let a model answer, and score that."""
-    import numpy as np
-
-    from hfcli import tasks
-    from hfcli.metrics import squad
-    from hfcli.runtime import environment, evaluating
-
-    def check(references: list[tuple[str, ...]], name: str) -> None:
-        console.begin()  # what is loaded is loaded
-        if metric == "squad":
-            _stored.no_unanswerable(references, name)
-
-    environment.silence()
-    task, column = tasks.get("question-answering"), measured.answers.answers_column
-    found = evaluating.answer(task, measured.model, measured.data.data(), measured.reading, column, check, console.tell)
-    v2 = metric == "squad_v2" or (metric is None and not all(found.references))
-    null = np.array(found.null) if found.null is not None and v2 else None
-    answered = squad.evaluate(found.predictions, found.references, v2, null, found.guesses)
-    name = "squad_v2" if v2 else "squad"
-    signed = {"score": _scores.signature(name, found.data, len(found.references)), "system": found.system}
-    show_scores(console, answered, signed, {}, json=show.json)
-
-
-def show_scores(
-    console: Console, answered: "Answered", signatures: dict[str, str], more: dict[str, int], *, json: bool
-) -> None:
-    """Print scores.
-
-    Args:
-        console: Prints.
-        answered: The scores.
-        signatures: `score`, and for a model `system`.
-        more: What else the JSON object tells.
-        json: One JSON object on a terminal, too.
+    Raises:
+        UsageError: There is no metric, or metrics that cannot be measured together.
     """
-    if json or not console.terminal:
-        from hfcli.records import dumps
+    if not measured.metric:
+        raise UsageError("no --metric says what to measure", "hfcli eval --list-metrics shows what there is")
+    names = [name.partition(":")[0] for name in measured.metric]
+    likelihood = next((name for name in names if name in LIKELIHOODS), None)
+    if likelihood is not None:
+        raise UsageError(
+            f"{likelihood} is about a model, and --predictions are there already", "leave out --predictions"
+        )
+    if any(name.startswith(_foreign.START) for name in measured.metric):
+        return _foreign.measure(console, stored, models, measured, show)
+    if "toxicity" in names:
+        model = models.each(fairness.scorer or "")[0]
+        return _fairness.toxicity(console, stored, replace(model, model=fairness.scorer), fairness, measured, show)
+    answers = [name for name in names if name in _squad.NAMES]
+    if not answers:
+        return _files.measure(console, stored, measured, show)
+    if len(names) > 1:
+        raise UsageError(
+            f"{answers[0]} is measured by ids, the others line by line", "ask for them one after the other"
+        )
+    return _squad.of_files(console, answers[0], stored, measured, show)
 
-        console.data(dumps({**_scores.as_json(answered, signatures), **more}) + "\n")
+
+class _Call:
+    """One measurement of models."""
+
+    def __init__(
+        self,
+        console: Console,
+        measured: MetricOptions,
+        stored: StoredOptions,
+        models: ModelsOptions,
+        data: MeasuredData,
+        texts: TextOptions,
+        perplexity: PerplexityOptions,
+        reading: Reading,
+        fairness: FairnessOptions,
+        show: ShowOptions,
+    ) -> None:
+        self.console, self.measured, self.models, self.data = console, measured, models, data
+        self.texts, self.perplexity, self.reading, self.show = texts, perplexity, reading, show
+        self.fairness = fairness
+        self.column = next(iter(stored.reference_column), None)
+        self.names = [name.partition(":")[0] for name in measured.metric]
+
+    def outcome(self) -> Outcome:
+        """The scores of one model, or of several."""
+        named = len(self.models.model)
+        if named > 1 and self.show.details is not None:
+            raise UsageError("--details is about one model", "measure the models one after the other")
+        task = self._task()
+        outcomes = [self._one(task, model) for model in self.models.each(_MODELS[task])]
+        return outcomes[0] if len(outcomes) == 1 else _outcome.together(outcomes)
+
+    def _task(self) -> str:
+        """What the metrics are about, else what the model or the data is for.
+
+        Raises:
+            UsageError: There is nothing to measure, or several things at once.
+        """
+        about = {self._about(name) for name in self.names}
+        if len(about) > 1:
+            raise UsageError(f"{', '.join(self.names)} are about different things", "ask for them one after the other")
+        texts = self.perplexity.file is not None or self.perplexity.slurp
+        if about == {"perplexity"} or texts:
+            return "perplexity"
+        if self.data.dataset is None:
+            raise UsageError("nothing to measure", _NOTHING)
+        return about.pop() if about else self._by_model()
+
+    def _about(self, name: str) -> str:
+        if name in LIKELIHOODS:
+            return "perplexity"
+        if name in _squad.NAMES:
+            return "question-answering"
+        if name in ("counterfactual", "flip_rate", "score_shift"):
+            return "counterfactual"
+        from hfcli import metrics
+
+        reads = {family.reads for metric in metrics.asked(name).metrics for family in metric.families}
+        if not reads & {"labels", "label_sets", "values", "probabilities"}:
+            raise UsageError(
+                f"{name} measures outputs that are there already",
+                f"hfcli generate -o out.jsonl, then hfcli eval --metric {name} --predictions out.jsonl",
+            )
+        return "text-classification"
+
+    def _by_model(self) -> str:
+        from hfcli.runtime import measured
+
+        first = self.models.each("")[0]
+        if self.data.dataset == "-" and not first.model:
+            raise UsageError(
+                "standard input is read once, and nothing says what to measure", "-m MODEL, or --metric NAME"
+            )
+        found = measured.task_of(first if first.model else None, self.data.data(), first.offline, self.console.tell)
+        return found if found in _MODELS else "perplexity"
+
+    def _one(self, task: str, model: ModelOptions) -> Outcome:
+        from hfcli.runtime import environment
+
+        environment.silence()
+        console, data, measured, show = self.console, self.data, self.measured, self.show
+        if task == "question-answering":
+            name = self.names[0] if self.names else None
+            answers = AnswersOptions(self.column)
+            return _squad.of_model(console, name, data, model, self.reading, answers, measured, show)
+        if task == "counterfactual":
+            return _fairness.counterfactual(console, data, model, self.texts, self.fairness, measured, show)
+        return _labelled.of_model(console, data, model, self.texts, self.column, measured, show)
+
+
+def _end(console: Console, outcome: Outcome, show: ShowOptions) -> None:
+    """Show the scores, keep them, and say whether they are good enough."""
+    from hfcli.records import dumps
+
+    worse = _outcome.fails(outcome, show)
+    if show.output is not None:
+        _outcome.keep(outcome, show.output)
+    if show.json or not console.terminal:
+        console.data(dumps(_scores.as_json(outcome)) + "\n")
     else:
-        console.data("".join(line + "\n" for line in _scores.lines(answered, signatures)))
+        console.data("".join(line + "\n" for line in _scores.lines(outcome)))
+    if worse:
+        console.close()
+        for sentence in worse:
+            console.fail(sentence)
+        raise typer.Exit(Exit.BELOW_THRESHOLD)
+
+
+def _list(console: Console, show: ShowOptions) -> None:
+    """What can be measured."""
+    from hfcli import metrics
+    from hfcli.records import dumps
+
+    rows = metrics.listed()
+    if show.json or not console.terminal:
+        console.data("".join(dumps(row) + "\n" for row in rows))
+        return
+    for row in rows:
+        options = f"  {row['name']}:{','.join(row['options'])}=" if row["options"] else ""
+        lower = ", lower is better" if row["better"] == "lower" else ""
+        console.data(f"{row['name']:<22}{row['reads']:<16}{row['scale']}{lower}{options}\n")

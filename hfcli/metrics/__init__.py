@@ -6,11 +6,12 @@ To add a metric, write it with `@metric(FAMILY, ...)` in its family's file; to a
 what a family and a metric are.
 """
 
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
@@ -18,7 +19,23 @@ from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.metrics import base, resampling
 from hfcli.metrics.labels import confusion, report
 
-__all__ = ["GROUPS", "Asked", "Score", "asked", "confusion", "get", "measure", "names", "options", "report", "score"]
+__all__ = [
+    "GROUPS",
+    "Asked",
+    "Score",
+    "asked",
+    "confusion",
+    "each",
+    "family",
+    "get",
+    "joined",
+    "listed",
+    "measure",
+    "names",
+    "options",
+    "report",
+    "score",
+]
 
 
 class Score(NamedTuple):
@@ -67,8 +84,16 @@ class Asked(NamedTuple):
 
 # Names for several metrics, or for one under another name, and what they set.
 GROUPS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "toxicity": (("toxicity", "toxic_share"), {}),
+    "counterfactual": (("flip_rate", "score_shift"), {}),
     "squad": (("exact_match", "f1"), {"version": "1"}),
     "squad_v2": (("exact_match", "f1"), {"version": "2"}),
+    "chrf++": (("chrf++",), {"word_order": "2"}),
+    # SQuAD's, by the name that is kept in metrics.json, are asked for as squad; alone the name is that of any texts.
+    "exact_match": (("equal_texts",), {}),
+    "rouge": (("rouge1", "rouge2", "rougel", "rougelsum"), {}),
+    "rougeL": (("rougel",), {}),
+    "rougeLsum": (("rougelsum",), {}),
 }
 
 
@@ -85,8 +110,31 @@ def asked(text: str) -> Asked:
         if not (key.strip() and equals):
             raise UsageError(f"--metric {text}: {each!r} is no option", f"--metric {name}:OPTION=VALUE,...")
         options[key.strip()] = value.strip()
+    if name not in GROUPS and name not in _all():
+        near = did_you_mean(name, [row["name"] for row in listed()])
+        raise UsageError(f"no metric {name}", near or "hfcli eval --list-metrics")
     chosen, fixed = GROUPS.get(name, ((name,), {}))
     return Asked(tuple(get(each) for each in chosen), options | fixed)
+
+
+def listed() -> list[dict[str, Any]]:
+    """What can be asked for, by what it reads."""
+    rows = []
+    for name, metric in _all().items():
+        row = {"name": name, "reads": metric.families[0].reads, "scale": metric.scale, "better": metric.better}
+        rows.append({**row, "options": [each.name for each in fields(metric.families[0].options)]})
+    for name, (members, fixed) in GROUPS.items():
+        first = _all()[members[0]]
+        known = [each.name for each in fields(first.families[0].options) if each.name not in fixed]
+        row = {"name": name, "reads": first.families[0].reads, "scale": first.scale, "better": first.better}
+        rows.append({**row, "options": known})
+    other = {members[0] for members, _ in GROUPS.values() if len(members) == 1}  # these go by another name
+    named = {
+        row["name"]: row
+        for row in rows
+        if row["name"] in GROUPS or not (row["name"] in other or row["reads"] == "answers")
+    }
+    return sorted(named.values(), key=lambda row: row["reads"])
 
 
 def options(family: base.Family, said: dict[str, str], name: str) -> Any:
@@ -101,16 +149,20 @@ def options(family: base.Family, said: dict[str, str], name: str) -> Any:
         UsageError: The family has no such option, or not with such a value.
     """
     known = {each.name: each for each in fields(family.options)}
+    hints = {
+        key: hint.__name__ if isinstance(hint, type) else hint for key, hint in get_type_hints(family.options).items()
+    }
     values: dict[str, Any] = {}
     for key, text in said.items():
         if key not in known:
             there = f"there is {', '.join(known)}" if known else "it has none"
             raise UsageError(f"{name} has no option {key}; {there}", did_you_mean(key, known))
-        values[key] = _value(text, str(known[key].type), f"{name}:{key}={text}")
+        values[key] = _value(text, str(hints[key]), f"{name}:{key}={text}")
     return family.options(**values)
 
 
 def _value(text: str, kind: str, where: str) -> Any:
+    """A value of one of the kinds that options have: "bool", "int", "float | None", ..."""
     if kind.startswith("bool"):
         if text.lower() not in ("true", "false", "yes", "no"):
             raise UsageError(f"--metric {where}: true or false is wanted")
@@ -121,6 +173,33 @@ def _value(text: str, kind: str, where: str) -> Any:
         return (int if kind.startswith("int") else float)(text)
     except ValueError:
         raise UsageError(f"--metric {where}: a number is wanted") from None
+
+
+def family(name: str) -> base.Family:
+    """The family of that name."""
+    return next(family for metric in _all().values() for family in metric.families if family.name == name)
+
+
+def joined(parts: Sequence[base.Statistics]) -> base.Statistics:
+    """Statistics of parts of the records, one after the other.
+
+    Raises:
+        DataError: The parts are about different labels.
+    """
+    first = parts[0]
+    for part in parts:
+        if part.names != first.names:
+            other = ", ".join(sorted({*part.names} ^ {*first.names}))
+            raise DataError(f"some records have probabilities of labels that others have not ({other})")
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns}
+    return base.Statistics(columns, first.names)
+
+
+def each(metric: base.Metric, family: base.Family, statistics: base.Statistics, options: Any) -> resampling.Array:
+    """The score of every record by itself, `(n,)`; NaN where it has none, such as a correlation."""
+    kinds = family.kinds(statistics, options)
+    by_kind = metric.function(kinds.sample(np.eye(int(kinds.of.max()) + 1)))
+    return by_kind[kinds.of]
 
 
 def score(

@@ -19,13 +19,26 @@ from hfcli.metrics.resampling import Array, Kinds
 Reader = Callable[[Any, Any], Kinds | None]
 """Predictions and references, as arrays, to kinds of records; None where the arrays are of another kind."""
 
-Reads = Literal["texts", "text", "labels", "label_sets", "values", "probabilities", "tags", "answers", "likelihoods"]
+Reads = Literal[
+    "texts",
+    "text",
+    "labels",
+    "label_sets",
+    "values",
+    "probabilities",
+    "tags",
+    "answers",
+    "likelihoods",
+    "scored",
+    "swapped",
+]
 """What a record brings.
 
 texts: a text, and the texts it should be (at least one). text: a text alone. labels: a label (str) each. label_sets:
 any number of labels (list of str) each. values: a number each. probabilities: `{label: probability}`, and the right
 label. tags: a tag for every token (list of str) each. answers: a text or None, and the right texts, [] for none.
-likelihoods: statistics that a model gave.
+likelihoods: statistics that a model gave. scored: a text with a classifier's score. swapped: what a classifier says
+before and after words were swapped.
 """
 
 
@@ -69,6 +82,7 @@ class Family:
         signed: Options to what a signature says of them: ("case:mixed", "tok:13a").
         read: Arrays to kinds at once, for those who have arrays; None where there is no such form.
         right: Statistics to whether each record is right, `(n,)` booleans; None where records are not right or wrong.
+        report: Statistics to how well each class is found: label, precision, recall, f1, n; None where there are none.
         slow: Reducing takes long enough that several processes are worth it.
     """
 
@@ -80,6 +94,7 @@ class Family:
     signed: Callable[[Any], tuple[str, ...]] = lambda options: ()
     read: Reader | None = None
     right: Callable[[Statistics], NDArray[np.bool_]] | None = None
+    report: Callable[[Statistics], list[dict[str, Any]]] | None = None
     slow: bool = False
 
 

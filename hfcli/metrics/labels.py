@@ -109,16 +109,20 @@ def _of_sets(predictions: Sequence[Sequence[str]], references: Sequence[Sequence
 
 
 def _kinds_of_sets(statistics: Statistics, options: Any) -> Kinds:
-    columns = [statistics.columns[name] for name in ("prediction", "reference")]
+    kinds = label_sets(*_tables(statistics.columns["prediction"], statistics.columns["reference"])[1])
+    assert kinds is not None
+    return kinds
+
+
+def _tables(*columns: NDArray[Any]) -> tuple[list[str], list[NDArray[np.bool_]]]:
+    """Sets of labels as booleans `(n, classes)`, and the classes."""
     names = sorted({label for column in columns for some in column for label in some})
     codes = {label: code for code, label in enumerate(names)}
     tables = [np.zeros((len(column), len(names)), dtype=bool) for column in columns]
     for table, column in zip(tables, columns, strict=True):
         for row, some in zip(table, column, strict=True):
             row[[codes[label] for label in some]] = True
-    kinds = label_sets(*tables)
-    assert kinds is not None
-    return kinds
+    return names, tables
 
 
 def _right(statistics: Statistics) -> NDArray[np.bool_]:
@@ -126,8 +130,19 @@ def _right(statistics: Statistics) -> NDArray[np.bool_]:
     return np.array([prediction == reference for prediction, reference in pairs], dtype=bool)
 
 
-LABELS = Family("labels", "labels", _of_labels, _kinds_of_labels, read=labels, right=_right)
-LABEL_SETS = Family("label_sets", "label_sets", _of_sets, _kinds_of_sets, read=label_sets, right=_right)
+def _report(statistics: Statistics) -> list[dict[str, Any]]:
+    predicted, actual = (statistics.columns[name] for name in ("prediction", "reference"))
+    if any(isinstance(each, tuple) for each in actual):
+        names, tables = _tables(predicted, actual)
+        return report(tables[0], tables[1], names)
+    names = sorted({*predicted, *actual})
+    codes = {label: code for code, label in enumerate(names)}
+    numbers = [np.array([codes[label] for label in column]) for column in (predicted, actual)]
+    return report(numbers[0], numbers[1], names)
+
+
+LABELS = Family("labels", "labels", _of_labels, _kinds_of_labels, read=labels, right=_right, report=_report)
+LABEL_SETS = Family("label_sets", "label_sets", _of_sets, _kinds_of_sets, read=label_sets, right=_right, report=_report)
 
 
 def _divide(part: NDArray[Any], whole: NDArray[Any], otherwise: float) -> Array:

@@ -17,8 +17,8 @@ DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """Which model, from where, and on what it runs."""
+class ModelName:
+    """Which model."""
 
     model: Annotated[
         str | None,
@@ -26,6 +26,12 @@ class ModelOptions:
             "-m", "--model", envvar="HFCLI_MODEL", help="Hub name, folder or builtin/NAME.", show_default=False
         ),
     ] = None
+
+
+@dataclass(frozen=True)
+class LoadingOptions:
+    """Where a model comes from, and on what it runs."""
+
     adapter: Annotated[
         str | None, typer.Option("--adapter", help="PEFT adapter (folder or Hub name) put on the model.")
     ] = None
@@ -44,6 +50,11 @@ class ModelOptions:
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load .bin weights too (weights_only), not just safetensors.")
     ] = False
+
+
+@dataclass(frozen=True)
+class ModelOptions(LoadingOptions, ModelName):
+    """Which model, from where, and on what it runs."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +164,11 @@ class RecordOptions:
     """Where records come from."""
 
     file: Annotated[
-        str | None, typer.Option("--file", help="Text, JSONL, JSON, CSV, TSV or Parquet, .gz too; - is standard input.")
+        str | None,
+        typer.Option("--file", help="Text, JSONL, JSON, CSV, TSV, CoNLL or Parquet, .gz; - is standard input."),
     ] = None
     input_format: Annotated[
-        Literal["auto", "text", "jsonl", "json", "csv", "tsv", "parquet"],
+        Literal["auto", "text", "jsonl", "json", "csv", "tsv", "conll", "parquet"],
         typer.Option("--input-format", help="Format of --file or standard input."),
     ] = "auto"
     on_error: Annotated[

@@ -1,61 +1,114 @@
 """The options of `hfcli eval`."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Literal
 
 import typer
 
-from hfcli.errors import UsageError, did_you_mean
-from hfcli.options._numbers import whole
+from hfcli.errors import UsageError
+from hfcli.options import LoadingOptions, ModelOptions
+from hfcli.options._numbers import number, whole
 from hfcli.options.training import DataOptions
 
-METRICS = ("squad", "squad_v2")
-_EXAMPLE = "hfcli eval --metric squad --predictions answers.jsonl --references dev-v1.1.json"
+# Measured on a model and texts, with names that are known before metrics are imported.
+LIKELIHOODS = ("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "mean_perplexity")
+_EXAMPLE = "hfcli eval --metric bleu --predictions out.txt --references ref.txt"
+
+
+@dataclass(frozen=True)
+class MetricOptions:
+    """What is measured, and how sure it is."""
+
+    metric: Annotated[
+        list[str],
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="Metric, may be repeated; bleu:tokenize=intl sets an option of it. --list-metrics shows all.",
+            show_default="what fits",
+        ),
+    ] = field(default_factory=list)
+    group_by: Annotated[
+        str | None, typer.Option("--group-by", metavar="COLUMN", help="Also for each group of records, and the gap.")
+    ] = None
+    confidence_level: Annotated[
+        float,
+        typer.Option("--confidence-level", parser=number(0, 1, above=True), metavar="P", help="Of the intervals."),
+    ] = 0.95
+    resamples: Annotated[
+        int,
+        typer.Option("--resamples", parser=whole(1), metavar="N", help="Resamples of the bootstrap."),
+    ] = 1000
+    seed: Annotated[int, typer.Option("--seed", parser=whole(0, 2**63), metavar="N", help="Seed of the resamples.")] = (
+        12345
+    )
+
+    list_metrics: Annotated[bool, typer.Option("--list-metrics", help="List them, and what they read.")] = False
+
+    def check(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.confidence_level >= 1:
+            raise UsageError("--confidence-level 1 would take in everything", "--confidence-level 0.95")
 
 
 @dataclass(frozen=True)
 class StoredOptions:
-    """What is measured: outputs that are there already, against what they should be."""
+    """Outputs that are there already, and what they should be."""
 
-    metric: Annotated[
-        str | None,
-        typer.Option("--metric", metavar="NAME", help="squad or squad_v2.", show_default="as the data needs"),
-    ] = None
     predictions: Annotated[
-        str | None,
+        list[str],
         typer.Option(
             "--predictions",
             metavar="FILE",
-            help="Records of id and answer (JSONL, JSON, CSV, TSV, Parquet, .gz), or SQuAD's JSON; - is stdin.",
+            help="Outputs: a text a line, or records (JSONL, JSON, CSV, TSV, Parquet, .gz); - is stdin. "
+            "Repeated: several systems.",
+            show_default=False,
         ),
-    ] = None
+    ] = field(default_factory=list)
     references: Annotated[
-        str | None,
-        typer.Option("--references", metavar="FILE", help="Records of id and answers, or SQuAD's JSON; - is stdin."),
-    ] = None
+        list[str],
+        typer.Option(
+            "--references",
+            metavar="FILE",
+            help="What they should be, line by line; repeated: several for each. Without it, a column of "
+            "the predictions.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
     prediction_column: Annotated[
-        str, typer.Option("--prediction-column", metavar="NAME", help="Column of the predictions; null is no answer.")
-    ] = "answer"
+        str | None,
+        typer.Option("--prediction-column", metavar="NAME", help="Its column.", show_default="found by name"),
+    ] = None
+    reference_column: Annotated[
+        list[str],
+        typer.Option(
+            "--reference-column",
+            "--label-column",
+            "--answers-column",
+            metavar="NAME",
+            help="Column of what is right, also of --dataset; repeated: several.",
+            show_default="found by name",
+        ),
+    ] = field(default_factory=list)
 
     @property
     def stored(self) -> bool:
         """Whether outputs were named."""
-        return self.predictions is not None or self.references is not None or self.prediction_column != "answer"
+        return bool(self.predictions or self.references or self.prediction_column is not None)
 
     def check(self) -> None:
         """Refuse what is not whole or contradicts itself, before anything is read."""
-        if self.metric is not None and self.metric not in METRICS:
-            near = did_you_mean(self.metric, METRICS)
-            raise UsageError(f"no metric {self.metric}; there is {', '.join(METRICS)}", near or _EXAMPLE)
-        if not self.stored:
-            return
-        if self.metric is None:
-            raise UsageError(f"no --metric; there is {', '.join(METRICS)}", _EXAMPLE)
-        for flag, given in (("--predictions", self.predictions), ("--references", self.references)):
-            if given is None:
-                raise UsageError(f"--metric {self.metric} needs {flag} FILE", _EXAMPLE)
-        if self.predictions == "-" and self.references == "-":
-            raise UsageError("standard input cannot be both --predictions and --references", "put one into a file")
+        for name in ("predictions", "references", "reference_column"):
+            if "" in getattr(self, name):
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} is empty", f"give it a value, or leave out {flag}")
+        if self.stored and not self.predictions:
+            given = "--references" if self.references else "--prediction-column"
+            raise UsageError(f"{given} needs --predictions FILE", _EXAMPLE)
+        inputs = [*self.predictions, *self.references]
+        if inputs.count("-") > 1:
+            both = "both --predictions and --references" if "-" in self.references else "two of --predictions"
+            raise UsageError(f"standard input cannot be {both}", "put one into a file")
 
 
 @dataclass(frozen=True)
@@ -64,7 +117,7 @@ class MeasuredData:
 
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Hub name, file (SQuAD's JSON, JSONL, CSV, Parquet, .gz), folder, or -."),
+        typer.Option("--dataset", help="Hub name, file (JSONL, CSV, Parquet, SQuAD's JSON, .gz), folder, or -."),
     ] = None
     subset: Annotated[
         str | None, typer.Option("--subset", "--dataset-config", help="Configuration of a Hub data set.")
@@ -89,10 +142,120 @@ class MeasuredData:
 
 
 @dataclass(frozen=True)
-class ScoreOptions:
-    """How the scores are shown."""
+class ModelNames:
+    """Which models."""
 
+    model: Annotated[
+        list[str],
+        typer.Option(
+            "-m",
+            "--model",
+            envvar="HFCLI_MODEL",
+            help="Hub name, folder or builtin/NAME; repeated: a table of them.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ModelsOptions(LoadingOptions, ModelNames):
+    """Which models, from where, and on what they run."""
+
+    def each(self, default: str) -> list[ModelOptions]:
+        """The same for one model after the other."""
+        shared = {each.name: getattr(self, each.name) for each in fields(LoadingOptions)}
+        return [ModelOptions(model=name, **shared) for name in self.model or [default]]
+
+
+@dataclass(frozen=True)
+class PerplexityOptions:
+    """How texts are cut into windows, and what is predicted in each."""
+
+    file: Annotated[
+        str | None,
+        typer.Option("--file", help="Texts for perplexity, one a line or a record a line, .gz too; - is stdin."),
+    ] = None
+    slurp: Annotated[bool, typer.Option("--slurp", help="Take the whole input as one text.")] = False
+    protocol: Annotated[
+        Literal["stride", "disjoint", "full", "lm-eval", "hf-evaluate"],
+        typer.Option("--protocol", help="Perplexity as in transformers' documentation, in lm-eval, in evaluate, ..."),
+    ] = "stride"
+    stride: Annotated[
+        int | None,
+        typer.Option(
+            "--stride", parser=whole(1), metavar="N", help="Tokens a window moves on.", show_default="512, or half"
+        ),
+    ] = None
+    bos: Annotated[
+        Literal["auto", "yes", "no"],
+        typer.Option("--bos", help="Begin each text with the begin token; auto: as the protocol has it."),
+    ] = "auto"
+
+
+@dataclass(frozen=True)
+class FairnessOptions:
+    """What else a classifier is asked."""
+
+    scorer: Annotated[
+        str | None,
+        typer.Option("--scorer", metavar="MODEL", help="Classifier that says how toxic outputs are, for toxicity."),
+    ] = None
+    scorer_label: Annotated[
+        str | None,
+        typer.Option("--scorer-label", metavar="NAME", help="Its label for that.", show_default="found by name"),
+    ] = None
+    swap: Annotated[
+        str | None,
+        typer.Option(
+            "--swap", metavar="A=B,...", help="Words to swap for counterfactual: he=she,his=her; or a file of such."
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """What becomes of the scores."""
+
+    fail_under: Annotated[
+        list[str],
+        typer.Option(
+            "--fail-under",
+            metavar="METRIC=X",
+            help="Exit 7 where a score is worse; may be repeated.",
+            show_default=False,
+        ),
+    ] = field(default_factory=list)
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Keep scores and statistics, for hfcli compare."),
+    ] = None
+    details: Annotated[
+        str | None,
+        typer.Option("--details", metavar="FILE", help="A line of JSON for each record: prediction, reference, score."),
+    ] = None
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished --details.")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start an unfinished --details again.")] = False
     json: Annotated[bool, typer.Option("--json", help="One JSON object, on a terminal too.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no notes; errors and scores only.")] = (
         False
     )
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, before anything is read."""
+        if self.resume and self.overwrite:
+            raise UsageError("--resume goes on, --overwrite starts again", "leave one of them out")
+        if (self.resume or self.overwrite) and not self.details:
+            flag = "--resume" if self.resume else "--overwrite"
+            raise UsageError(f"{flag} needs --details FILE", "only what it holds can be taken up again")
+        self.limits()
+
+    def limits(self) -> dict[str, float]:
+        """--fail-under: by metric, the score that is still good enough."""
+        found = {}
+        for text in self.fail_under:
+            name, _, limit = text.partition("=")
+            try:
+                found[name.strip()] = float(limit)
+            except ValueError:
+                raise UsageError(f"--fail-under {text} is no METRIC=NUMBER", "--fail-under accuracy=0.9") from None
+        return found

@@ -1,12 +1,12 @@
-"""Reading records: text, JSON lines, JSON, CSV, TSV and Parquet, gzipped or not, from files and standard input.
+"""Reading records: text, JSON lines, JSON, CSV, TSV, CoNLL and Parquet, gzipped or not, from files and standard input.
 
     with records.read("reviews.csv.gz") as source:
         for row in source:
             row.record, row.where        # {"text": "Lovely.", "label": "pos"}, "reviews.csv.gz:2"
 
 Nothing is guessed about values: "NA" and "007" in a CSV stay what they are. Nothing is read ahead: a line that arrives
-on a pipe is yielded as soon as its newline is there. Memory is bounded by one line (Parquet: one batch of rows), except
-for `slurp`, a JSON array and the JSON of SQuAD, which are one document with a limit of its own.
+on a pipe is yielded as soon as its newline is there. Memory is bounded by one line (CoNLL: one sentence; Parquet: one
+batch of rows), except for `slurp`, a JSON array and the JSON of SQuAD, which are one document with its own limit.
 """
 
 import codecs
@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 from hfcli.errors import DataError, UsageError, did_you_mean
-from hfcli.records import _input, _squad
+from hfcli.records import _conll, _input, _squad
 from hfcli.records._csv import CsvFeed
 from hfcli.records._input import KEEPS_GOING, Input, Line, first_character, peek
 from hfcli.records._json import dumps, parse_array, parse_line
@@ -28,10 +28,10 @@ from hfcli.records._json import dumps, parse_array, parse_line
 __all__ = ["Row", "Source", "dumps", "read", "value"]
 
 _PARQUET_ROWS = 1024
-_SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".ndjson": "jsonl"} | {
-    f".{n}": n for n in ("json", "csv", "tsv", "parquet")
+_SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".iob": "conll", ".bio": "conll"} | {
+    f".{n}": n for n in ("json", "csv", "tsv", "conll", "parquet")
 }
-_FORMATS = ("auto", "text", "jsonl", "json", "csv", "tsv", "parquet")
+_FORMATS = ("auto", "text", "jsonl", "json", "csv", "tsv", "conll", "parquet")
 # How inputs begin that are not UTF-8 text: what it is, and the command that makes text of it.
 _FOREIGN = {
     codecs.BOM_UTF32_LE: ("UTF-32, not UTF-8", "iconv -f utf-32 -t utf-8"),  # before UTF-16, which is its beginning
@@ -73,9 +73,10 @@ def read(
 
     Args:
         path: A file, or "-" for standard input.
-        format: text, jsonl, json, csv, tsv, parquet, or auto: by suffix, else JSON lines where the first character that
-            is no space is `{`, else text. `json` is an array of objects, or JSON lines. By both, a document as SQuAD
-            has it is a row a question: id, title, context, question, and answers (text and answer_start).
+        format: text, jsonl, json, csv, tsv, conll, parquet, or auto: by suffix, else JSON lines where the first
+            character that is no space is `{`, else text. `json` is an array of objects, or JSON lines. By both,
+            a document as SQuAD has it is a row a question: id, title, context, question, and answers (text and
+            answer_start). `conll` is a row a sentence: tokens, tags (the last column), tags_1 (the one before it), ...
         field: The column that lines of text (and a slurped input) become.
         slurp: Take the whole input as one record.
         on_error: What a bad row does: raise its error, or come as a row that carries it.
@@ -190,6 +191,8 @@ class Source:
         lines = self._input.lines(chunks)
         if self.format == "csv":
             return self._csv(lines)
+        if self.format == "conll":
+            return (Row(*each) for each in _conll.sentences(self._input, lines))
         return {"tsv": self._tsv, "text": self._text, "auto": self._text}.get(self.format, self._json_lines)(lines)
 
     def _whole(self, chunks: Iterator[bytes]) -> Iterator[Row]:

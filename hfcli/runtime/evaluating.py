@@ -1,12 +1,7 @@
 """`hfcli eval -m MODEL` without its screen: a model answers the questions of a data set, as `hfcli qa` does."""
 
-import gzip
-import hashlib
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-
-import transformers
 
 from hfcli.errors import DataError
 from hfcli.events import Tell
@@ -14,7 +9,7 @@ from hfcli.options import ModelOptions
 from hfcli.options.answering import QuestionOptions, Reading
 from hfcli.options.training import DataOptions
 from hfcli.records import Row
-from hfcli.runtime import answering, asking, data, settings
+from hfcli.runtime import answering, asking, data, measured, settings
 from hfcli.runtime.answering import Answerer
 from hfcli.runtime.chunking import Finished
 from hfcli.runtime.splits import Split
@@ -32,7 +27,10 @@ class Measured(NamedTuple):
         guesses: The best answer of each that is one; None where the context has none.
         null: The probability of no answer of each; None of a model that always answers.
         references: The texts of the right answers, () for none.
+        ids: Of the questions, None for those without one.
+        groups: Of the questions, "" where none are wanted.
         data: "stanfordnlp/imdb@e628166:test", "dev.json@95aa6a5".
+        name: The model's short name.
         system: The model and everything else that may differ between systems.
     """
 
@@ -40,7 +38,10 @@ class Measured(NamedTuple):
     guesses: list[str | None]
     null: list[float] | None
     references: list[tuple[str, ...]]
+    ids: list[str | None]
+    groups: list[str]
     data: str
+    name: str
     system: str
 
 
@@ -52,6 +53,7 @@ def answer(
     answers_column: str | None,
     check: Callable[[list[tuple[str, ...]], str], None],
     tell: Tell,
+    group_by: str | None = None,
 ) -> Measured:
     """Let a model answer every question of a split.
 
@@ -63,6 +65,7 @@ def answer(
         answers_column: The column of the right answers, None to find it by name.
         check: Refuses right answers that cannot be measured; gets the data's name.
         tell: Gets progress.
+        group_by: A column that says which group a question belongs to.
 
     Raises:
         DataError: The data is not there, has no such columns, or has a record that cannot be used.
@@ -84,9 +87,17 @@ def answer(
     answerer = answering.choose(loaded, reading._replace(questions=found))
     raw = [one.answers[1] for some in _run(answerer, split, columns, tell) for one in some]
     null = [each["no_answer_probability"] for each in raw if "no_answer_probability" in each]
-    guesses = [each["answers"][0]["answer"] if each["answers"] else None for each in raw]
-    predictions = [each["answer"] for each in raw]
-    return Measured(predictions, guesses, null or None, references, _named(options, split, columns), _system(answerer))
+    return Measured(
+        [each["answer"] for each in raw],
+        [each["answers"][0]["answer"] if each["answers"] else None for each in raw],
+        null or None,
+        references,
+        measured.ids(split),
+        measured.groups(split, group_by),
+        measured.name_of_data(options, split, columns.values()),
+        measured.short_name(loaded),
+        _system(answerer),
+    )
 
 
 def _reference(split: Split, index: int, cell: Any, columns: dict[str, str | None]) -> tuple[str, ...]:
@@ -108,28 +119,10 @@ def _run(answerer: Answerer, split: Split, columns: dict[str, str | None], tell:
     return answerer.run(rows(), tell, lambda done: done / len(split), patient=True)
 
 
-def _named(options: DataOptions, split: Split, columns: dict[str, str | None]) -> str:
-    """Name, revision (or content) and split of the data; of a file as for stored answers."""
-    path = str(options.dataset)
-    if os.path.isfile(path):
-        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-            return f"{os.path.basename(path).removesuffix('.gz')}@{hashlib.file_digest(file, 'sha256').hexdigest()[:7]}"
-    version = split.revision or split.digest([name for name in columns.values() if name])
-    source = "stdin" if split.name == "standard input" else split.source or split.name
-    name = f"{source}{f'/{split.subset}' if split.subset else ''}@{version[:7]}"
-    return name if split.source in ("", split.name) else f"{name}:{split.name}"
-
-
 def _system(answerer: Answerer) -> str:
-    loaded, reads = answerer.loaded, answerer.settings
-    location = loaded.location
-    name = f"{location.name}@{location.commit[:7]}" if location.commit else os.path.basename(location.name.rstrip("/"))
-    name = location.name if location.name.startswith("builtin/") else name
+    reads = answerer.settings
     threshold = reads.null_threshold
-    parts = [
-        name, *([f"adapter:{loaded.adapter}"] if loaded.adapter else []),
-        f"max_len:{reads.max_length}", f"doc_stride:{reads.doc_stride}",
-        f"max_answer:{reads.max_answer_length}", *([f"no_answer:{threshold:.4g}"] if threshold is not None else []),
-        f"dtype:{loaded.placement.dtype_name}", f"transformers:{transformers.__version__}",
-    ]  # fmt: skip
-    return "|".join(parts)
+    parts = [f"max_len:{reads.max_length}", f"doc_stride:{reads.doc_stride}", f"max_answer:{reads.max_answer_length}"]
+    return measured.system(
+        answerer.loaded, [*parts, *([f"no_answer:{threshold:.4g}"] if threshold is not None else [])]
+    )

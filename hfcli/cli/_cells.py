@@ -1,0 +1,226 @@
+"""What a metric reads, out of the cells of records: texts, labels, numbers, tags, found by the names of columns."""
+
+import ast
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hfcli.errors import DataError, UsageError, did_you_mean
+from hfcli.records._json import kind
+
+# By what a metric reads: how columns are called, the likeliest first. `hfcli` writes the first names itself.
+_PREDICTION = {
+    "texts": (
+        "generated_text translation_text summary_text answer prediction predictions output hypothesis text".split()
+    ),
+    "labels": "label prediction predictions predicted predicted_label text".split(),
+    "label_sets": "labels prediction predictions text".split(),
+    "values": "score prediction predictions predicted text".split(),
+    "probabilities": "scores labels probabilities probability score text".split(),
+    "tags": "prediction predictions predicted_tags tags text".split(),
+}
+_REFERENCE = {
+    "texts": "references reference targets target summary translation completion answers answer text".split(),
+    "labels": "reference gold gold_label expected input_label target labels label text".split(),
+    "label_sets": "reference gold expected input_labels target labels text".split(),
+    "values": "reference gold expected input_score target label score text".split(),
+    "tags": "reference gold ner_tags tags text".split(),
+}
+_PREDICTION["text"] = _PREDICTION["texts"]
+_REFERENCE["probabilities"] = _REFERENCE["labels"]
+_EMPTY = (None, "")
+
+
+class Cells:
+    """Reads predictions and references for one kind of metrics.
+
+    Args:
+        reads: What the metrics read, as `hfcli.metrics.base.Reads` has it.
+        metric: The name of one of them, for errors.
+        prediction: The column of --prediction-column, None to find it by name.
+        references: The columns of --reference-column, [] to find one by name.
+    """
+
+    def __init__(self, reads: str, metric: str, prediction: str | None, references: Sequence[str]) -> None:
+        self.reads, self.metric = reads, metric
+        self._prediction, self._references = prediction, list(references)
+        self.reference_columns: list[str] = []
+        self._columns: dict[int, str] = {}
+
+    def prediction(self, record: Mapping[str, Any], system: int, where: str) -> Any:
+        """The prediction in a record.
+
+        Args:
+            record: Of the system's file.
+            system: Which, from 0; each may have columns of its own.
+            where: The record's place.
+
+        Raises:
+            DataError: There is no such column, or it holds something else.
+        """
+        if system not in self._columns:
+            self._columns[system] = self._find(
+                record, self._prediction, _PREDICTION[self.reads], (), where, "prediction"
+            )
+        column = self._columns[system]
+        if column not in record:
+            raise DataError(f"{where} has no column {column}; there is {_names(record)}")
+        return self._one(record[column], where, "prediction")
+
+    def references(self, records: Sequence[Mapping[str, Any]], apart: bool, where: str) -> Any:
+        """What is right, out of the records of one place.
+
+        Args:
+            records: One of each file of references; the prediction's own where there are no such files.
+            apart: Whether they are of files of their own.
+            where: The place of the first.
+
+        Raises:
+            DataError: There is no such column, or it holds something else.
+        """
+        if self.reads == "text":
+            return []
+        if not self.reference_columns:
+            own = () if apart else tuple(self._columns.values())
+            given = self._references or [None]  # type: ignore[list-item]
+            candidates = _REFERENCE[self.reads]
+            self.reference_columns = [
+                self._find(records[0], name, candidates, own, where, "reference") for name in given
+            ]
+        cells = []
+        for record in records:
+            for column in self.reference_columns:
+                name = column if column in record else self._other(record, where)
+                cells.append(record[name])
+        if self.reads == "texts":
+            return [text for cell in cells for text in self._texts(cell, where)]
+        if len(cells) > 1:
+            raise UsageError(
+                f"{self.metric} compares with one reference, and {len(cells)} were given", "leave out all but one"
+            )
+        return self._one(cells[0], where, "reference")
+
+    def _other(self, record: Mapping[str, Any], where: str) -> str:
+        """A second file of references may call its column by another name."""
+        if self._references:
+            raise DataError(f"{where} has no column {self._references[0]}; there is {_names(record)}")
+        return self._find(record, None, _REFERENCE[self.reads], (), where, "reference")
+
+    def _find(
+        self,
+        record: Mapping[str, Any],
+        given: str | None,
+        candidates: Iterable[str],
+        taken: Sequence[str],
+        where: str,
+        what: str,
+    ) -> str:
+        if given is not None:
+            if given not in record:
+                raise DataError(
+                    f"{where} has no column {given}; there is {_names(record)}", did_you_mean(given, record)
+                )
+            return given
+        found = next((name for name in candidates if name in record and name not in taken), None)
+        if found is None:
+            others = [name for name in record if name not in taken and name != "id"]
+            if len(others) != 1 or (what == "reference" and taken):
+                hint = f"--{what}-column NAME names it"
+                raise DataError(f"{where}: no column is called like a {what}; there is {_names(record)}", hint)
+            found = others[0]
+        return found
+
+    def _one(self, cell: Any, where: str, what: str) -> Any:
+        return getattr(self, f"_{self.reads}_cell")(cell, where, what)
+
+    def _texts_cell(self, cell: Any, where: str, what: str) -> str:
+        if cell is None:
+            return ""
+        if not isinstance(cell, str):
+            raise _wrong(where, what, cell, "a text")
+        return cell
+
+    _text_cell = _texts_cell
+
+    def _texts(self, cell: Any, where: str) -> list[str]:
+        """The texts of a cell of references; null is none."""
+        if isinstance(cell, str) and cell.startswith('["'):
+            cell = _decoded(cell)
+        if isinstance(cell, dict) and "text" in cell:
+            cell = cell["text"]
+        if cell is None:
+            return []
+        return [self._texts_cell(text, where, "reference") for text in (cell if isinstance(cell, list) else [cell])]
+
+    def _labels_cell(self, cell: Any, where: str, what: str) -> str:
+        if cell in _EMPTY:
+            raise DataError(f"{where} has no label as its {what}", "every record needs one")
+        if isinstance(cell, bool):
+            return str(cell).lower()
+        if isinstance(cell, float) and cell.is_integer():
+            return str(int(cell))
+        if not isinstance(cell, str | int | float):
+            raise _wrong(where, what, cell, "a label")
+        return str(cell).strip()
+
+    def _label_sets_cell(self, cell: Any, where: str, what: str) -> list[str]:
+        items = _decoded(cell) if isinstance(cell, str) and cell.startswith("[") else cell
+        if isinstance(items, str):
+            items = [name for name in items.split(",") if name.strip()]
+        if items is None:
+            items = []
+        if not isinstance(items, list):
+            raise _wrong(where, what, cell, "a list of labels")
+        labels = (item["label"] if isinstance(item, dict) and "label" in item else item for item in items)
+        return [self._labels_cell(label, where, what) for label in labels]
+
+    def _values_cell(self, cell: Any, where: str, what: str) -> float:
+        try:
+            value = math.nan if isinstance(cell, bool) else float(cell)
+        except (TypeError, ValueError):
+            raise _wrong(where, what, cell, "a number") from None
+        if not math.isfinite(value):
+            raise DataError(f"{where} has a {what} that is {value}; only finite numbers can be measured")
+        return value
+
+    def _probabilities_cell(self, cell: Any, where: str, what: str) -> Any:
+        if what == "reference":
+            return self._labels_cell(cell, where, what)
+        if isinstance(cell, str) and cell[:1] in "[{":
+            cell = _decoded(cell)
+        if isinstance(cell, list) and all(isinstance(each, dict) and {"label", "score"} <= {*each} for each in cell):
+            cell = {str(each["label"]): each["score"] for each in cell}
+        if not isinstance(cell, dict):
+            positive = self._values_cell(cell, where, what)
+            if not 0 <= positive <= 1:
+                raise DataError(f"{where} has {positive:g} for a probability", "from 0 to 1, of the label 1")
+            cell = {"0": 1 - positive, "1": positive}
+        return {str(label): self._values_cell(score, where, what) for label, score in cell.items()}
+
+    def _tags_cell(self, cell: Any, where: str, what: str) -> list[str]:
+        tags = _decoded(cell) if isinstance(cell, str) and cell.startswith("[") else cell
+        if isinstance(tags, str):
+            tags = tags.split()
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise _wrong(where, what, cell, "a list of tags")
+        return tags
+
+
+def _decoded(text: str) -> Any:
+    """JSON, or a list as Python writes it, in a cell of a table; the text itself where it is neither."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return text
+
+
+def _names(record: Mapping[str, Any]) -> str:
+    return ", ".join(list(record)[:8]) + ", ..." * (len(record) > 8)
+
+
+def _wrong(where: str, what: str, cell: Any, wanted: str) -> DataError:
+    return DataError(f"{where} has a {what} that is {kind(cell)}, not {wanted}", f"--{what}-column NAME names another")

@@ -1,0 +1,86 @@
+"""`hfcli eval --metric evaluate:NAME`: stored outputs, measured by somebody else's code."""
+
+from typing import TYPE_CHECKING, Any
+
+from hfcli import __version__
+from hfcli.cli import _measure, _outcome
+from hfcli.cli._outcome import Outcome
+from hfcli.cli._outputs import Outputs
+from hfcli.cli._scores import file_name
+from hfcli.cli.console import Console
+from hfcli.errors import DataError, UsageError, did_you_mean
+from hfcli.options import LoadingOptions
+from hfcli.options.evaluating import MetricOptions, ShowOptions, StoredOptions
+
+if TYPE_CHECKING:
+    from hfcli.metrics.results import Result
+
+START = "evaluate:"
+_PREDICTION = ("prediction", "predictions", "label", "answer", "generated_text", "output", "text")
+_REFERENCE = ("reference", "references", "gold", "target", "label", "answers", "text")
+
+
+def measure(
+    console: Console, stored: StoredOptions, loading: LoadingOptions, options: MetricOptions, show: ShowOptions
+) -> Outcome:
+    """Score stored outputs by metrics of `evaluate`.
+
+    Raises:
+        UsageError: The code may not run, or flags ask for what only hfcli's own metrics have.
+        DataError: A file cannot be read, or holds what cannot be measured.
+        ModelError: A metric cannot be loaded.
+    """
+    _refuse(stored, options, show)
+    from hfcli.runtime import environment
+    from hfcli.runtime.foreign import Foreign
+
+    environment.silence()
+    names = [name.removeprefix(START) for name in options.metric]
+    found = [Foreign(name, loading.trust_remote_code, loading.offline) for name in names]
+    predictions: list[list[Any]] = [[] for _ in stored.predictions]
+    references: list[Any] = []
+    with Outputs(stored.predictions, stored.references) as outputs:
+        for place in outputs:
+            for cells, record in zip(predictions, place.predictions, strict=True):
+                cells.append(_cell(record, stored.prediction_column, _PREDICTION, place.where))
+            column = next(iter(stored.reference_column), None)
+            references.append(_cell(place.references[0], column, _REFERENCE, place.where))
+        data = file_name(stored.references[0], outputs.digests[0])
+    systems = _measure.system_names(stored.predictions)
+    results = [_result(name, found, cells, references, data) for name, cells in zip(systems, predictions, strict=True)]
+    return Outcome(results, [], _outcome.counted(len(references)))
+
+
+def _refuse(stored: StoredOptions, options: MetricOptions, show: ShowOptions) -> None:
+    if not all(name.startswith(START) for name in options.metric):
+        raise UsageError("metrics of evaluate and of hfcli are measured apart", "ask for them one after the other")
+    for flag, used in (("-o", show.output), ("--details", show.details), ("--group-by", options.group_by)):
+        if used is not None:
+            raise UsageError(
+                f"{flag} needs statistics of every record, which evaluate does not give", f"leave out {flag}"
+            )
+    if len(stored.references) != 1:
+        raise UsageError(f"{options.metric[0]} needs one --references FILE", "--references ref.txt")
+
+
+def _cell(record: Any, given: str | None, candidates: tuple[str, ...], where: str) -> Any:
+    column = given or next((name for name in candidates if name in record), None)
+    if column is None or column not in record:
+        there = ", ".join(record)
+        said = f"no column {column}" if column else "no column with a known name"
+        raise DataError(f"{where} has {said}; there is {there}", did_you_mean(column or "", record))
+    return record[column]
+
+
+def _result(name: str, metrics: Any, predictions: list[Any], references: list[Any], data: str) -> "Result":
+    from hfcli.metrics.base import Family, Statistics
+    from hfcli.metrics.results import Part, Result, Scored
+
+    parts, scores = [], []
+    for at, metric in enumerate(metrics):
+        measured = metric.scores(predictions, references)
+        signature = f"data:{data}|n:{len(references)}|ci:jackknife20|evaluate:{metric.version}|hfcli:{__version__}"
+        family = Family("foreign", "texts", lambda *_: Statistics({}), lambda *_: None)  # type: ignore[arg-type]
+        parts.append(Part(family, None, tuple(each for each, _ in measured), Statistics({}), signature))
+        scores += [Scored(each, score, at) for each, score in measured]
+    return Result(name, "", parts, scores, [])

@@ -1,0 +1,71 @@
+"""Texts scored by a classifier: how probable one of its labels is."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from hfcli.errors import UsageError, did_you_mean
+from hfcli.events import Tell
+from hfcli.options import ModelOptions
+from hfcli.options.classification import ClassifyOptions
+from hfcli.options.training import TextOptions
+from hfcli.records import Row
+from hfcli.runtime import asking, classification, measured
+from hfcli.tasks.base import Task
+
+_TOXIC = re.compile(r"toxic|hate|offens|abus|insult|obscen|nsfw|unsafe|harm", re.IGNORECASE)
+_NEGATED = re.compile(r"\b(non|not|no|neutral|safe)\b|^non", re.IGNORECASE)
+
+
+class Scorer:
+    """A classifier and the label it is asked about.
+
+    Args:
+        task: Text classification.
+        model: Which model.
+        label: Its label, None for the first that is called like something toxic.
+        tell: Gets progress.
+
+    Attributes:
+        label: The label.
+
+    Raises:
+        UsageError: There is no such label.
+        ModelError: The model cannot be loaded, or is no classifier.
+    """
+
+    def __init__(self, task: Task, model: ModelOptions, label: str | None, tell: Tell) -> None:
+        loaded = asking.load(task, model, tell)
+        show = ClassifyOptions(all_scores=True)
+        self._classifier = classification.choose(loaded, TextOptions("text", ""), show, keep_going=False)
+        names = self._classifier.labels.names
+        found = label if label in names else None
+        if label is None:
+            found = next((name for name in names if _TOXIC.search(name) and not _NEGATED.search(name)), None)
+        if found is None:
+            there = ", ".join(names) or "none: it gives a number"
+            said = f"no label {label}" if label is not None else "no label that is called toxic"
+            hint = did_you_mean(label, names) if label is not None else None
+            raise UsageError(f"{model.model} has {said}; its labels are {there}", hint or "--scorer-label NAME")
+        self.label = found
+
+    @property
+    def system(self) -> str:
+        """Model and label, for a signature."""
+        loaded = self._classifier.loaded
+        commit = f"@{loaded.location.commit[:7]}" if loaded.location.commit else ""
+        name = loaded.location.name if commit else measured.short_name(loaded)
+        return f"scorer:{name}{commit}:{self.label}"
+
+    def scores(self, texts: Iterable[tuple[str, str]], tell: Tell, share: Any) -> Iterator[float]:
+        """The probability of the label for each text; of a blank one 0.
+
+        Args:
+            texts: Place and text of each.
+            tell: Gets progress.
+            share: So many records to the share of the input that they are, None where it is unknown.
+        """
+        rows = (Row({"text": text}, where) for where, text in texts)
+        for some in self._classifier.run(rows, tell, share, patient=True):
+            for one in some:
+                yield float(one.answers[0].get("scores", {}).get(self.label, 0.0))
