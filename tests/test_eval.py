@@ -97,12 +97,12 @@ def test_a_terminal_gets_a_table(measure, write, monkeypatch):
         "exact_match    40.000  [0.00, 80.00]   0 to 100  5 questions",
         "f1             53.333  [13.33, 93.33]  0 to 100",
         "",
-        "              exact_match               f1                                n",
-        "answerable      33.333  [0.00, 100.00]    55.556  [0.00, 100.00]          3",
-        "unanswerable    50.000  [0.00, 100.00]    50.000  [0.00, 100.00]          2",
+        "              exact_match               f1                        n",
+        "answerable      33.333  [0.00, 100.00]    55.556  [0.00, 100.00]  3",
+        "unanswerable    50.000  [0.00, 100.00]    50.000  [0.00, 100.00]  2",
         "",
-        "best            60.000  [20.0, 100.0]   exact_match at no-answer threshold 0.05",
-        "                73.333  [33.3, 100.0]   f1 at no-answer threshold 0.15",
+        "best            60.000  [20.0, 100.0]  exact_match at no-answer threshold 0.05",
+        "                73.333  [33.3, 100.0]  f1 at no-answer threshold 0.15",
         "",
     ]
     assert signature.startswith("score   exact_match,f1|data:r.jsonl@")

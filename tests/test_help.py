@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hfcli.cli import COMMANDS
+from hfcli.cli import NAMES, command
 
 GOLDEN = Path(__file__).parent / "golden"
-PAGES = [(), *((command.__name__,) for command in COMMANDS)]
+PAGES = [(), *((name,) for name in NAMES)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page[0] if page else "hfcli")
@@ -47,10 +47,10 @@ def test_every_option_is_described(hfcli):
     """A flag without help text would be a flag nobody can find out about."""
     import inspect
 
-    for command in COMMANDS:
-        for parameter in inspect.signature(command).parameters.values():
+    for name in NAMES:
+        for parameter in inspect.signature(command(name)).parameters.values():
             (info,) = parameter.annotation.__metadata__
-            assert info.help, f"{command.__name__}: {parameter.name}"
+            assert info.help, f"{name}: {parameter.name}"
 
 
 def test_mistyped_flags_and_commands_name_the_nearest(hfcli):

@@ -2,12 +2,11 @@
 
 import pytest
 
-from hfcli import recipes
-from hfcli.cli import COMMANDS, app
+from hfcli import cli, recipes
 from hfcli.cli.demo import positional
 from hfcli.errors import HfcliError
 
-NAMES = {command.__name__: command for command in COMMANDS}
+NAMES = {name: cli.command(name) for name in cli.NAMES}
 
 
 @pytest.mark.parametrize("path", sorted(recipes.folder().glob("*.yaml")), ids=lambda path: path.stem)
@@ -18,7 +17,7 @@ def test_shipped_recipes_parse(path, monkeypatch):
     for step in recipe.steps:
         argv = step.argv(positional(NAMES[step.command]))
         # Typer's parser alone, as far as `--help` behind a valid line gets: an unknown flag or value would raise.
-        assert app(args=[*argv, "--help"], standalone_mode=False) == 0
+        assert cli.application()(args=[*argv, "--help"], standalone_mode=False) == 0
 
 
 def test_a_step_is_a_command_line():

@@ -1,4 +1,4 @@
-"""The command line: one line a command here, one file a command beside this one.
+"""The command line: a name a command here, one file a command beside this one.
 
 `main` is the only place that catches errors and decides exit codes. Only ours, Typer's and interrupts are caught;
 anything else is a bug and keeps its traceback.
@@ -6,35 +6,25 @@ anything else is a bug and keeps its traceback.
 
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from hfcli import __version__
-from hfcli.cli.classify import classify
-from hfcli.cli.config import config
 from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed_streams, unwritable
-from hfcli.cli.data import data
-from hfcli.cli.demo import demo
-from hfcli.cli.doctor import doctor
-from hfcli.cli.eval import eval
-from hfcli.cli.finetune import finetune
-from hfcli.cli.generate import generate
-from hfcli.cli.qa import qa
 from hfcli.errors import Exit, HfcliError, Terminated, UsageError, did_you_mean
 
-app = typer.Typer(
-    name="hfcli",
-    help="Language models from the shell: generate, finetune, classify, answer questions, evaluate.",
-    epilog="hfcli COMMAND --help tells more. Try it without internet: hfcli demo",
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-COMMANDS = (generate, finetune, classify, qa, eval, data, demo, doctor, config)
-for command in COMMANDS:
-    app.command(command.__name__)(command)
+# In the order of the help page; each is the function of that name in the file of that name.
+NAMES = ("generate", "finetune", "classify", "qa", "eval", "compare", "data", "demo", "doctor", "config")
+
+
+def command(name: str) -> Callable[..., None]:
+    """A command's function, with its flags as Typer reads them."""
+    found: Callable[..., None] = getattr(import_module(f"hfcli.cli.{name}"), name)
+    return found
 
 
 def _version(wanted: bool) -> None:
@@ -43,7 +33,22 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+def application(names: Sequence[str] = NAMES) -> typer.Typer:
+    """The command line, or as much of it as a line needs: other commands' files are not even read."""
+    app = typer.Typer(
+        name="hfcli",
+        help="Language models from the shell: generate, finetune, classify, answer questions, evaluate.",
+        epilog="hfcli COMMAND --help tells more. Try it without internet: hfcli demo",
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(hfcli)
+    for name in names:
+        app.command(name)(command(name))
+    return app
+
+
 def hfcli(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -85,10 +90,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    names = [command.__name__ for command in COMMANDS]
-    if argv and not argv[0].startswith("-") and argv[0] not in names:
-        near = did_you_mean(argv[0], names)
-        raise UsageError(f"no command {argv[0]}; there is {', '.join(names)}", near or "hfcli --help")
+    named = bool(argv) and not argv[0].startswith("-")
+    if named and argv[0] not in NAMES:
+        near = did_you_mean(argv[0], NAMES)
+        raise UsageError(f"no command {argv[0]}; there is {', '.join(NAMES)}", near or "hfcli --help")
+    app = application(argv[:1] if named else NAMES)
     try:
         return int(app(args=argv or ["--help"], prog_name="hfcli", standalone_mode=False) or Exit.OK)
     except SystemExit:  # how Typer leaves when nobody reads the help that it prints

@@ -38,23 +38,30 @@ def counted(count: int, what: str = "record") -> str:
 
 
 def together(outcomes: Sequence[Outcome]) -> Outcome:
-    """Several models, measured one after the other on the same records, in one table.
-
-    Raises:
-        DataError: They were measured in different ways.
-    """
+    """Several models, measured one after the other on the same records, in one table."""
     results = [result for outcome in outcomes for result in outcome.results]
-    ways = [[result.signature(each) for each in result.scores] for result in results]
-    for result, way in zip(results, ways, strict=True):
-        if way != ways[0]:
-            there, other = next((a, b) for a, b in zip(ways[0], way, strict=False) if a != b)
-            raise DataError(
-                f"{results[0].name} and {result.name} were not measured in the same way: {there}, and {other}",
-                "measure them one after the other",
-            )
     models = [each for outcome in outcomes for each in outcome.more.get("models", [])]
     groups = [found for outcome in outcomes for found in outcome.groups]
-    return Outcome(results, groups, outcomes[0].counted, {"models": models} if models else {})
+    counted = list(dict.fromkeys(outcome.counted for outcome in outcomes))
+    return Outcome(results, groups, " or ".join(counted), {"models": models} if models else {})
+
+
+def odd(outcome: Outcome) -> list[str]:
+    """What should be known of the scores, as sentences."""
+    found = [part.family.odd(part.statistics) for result in outcome.results for part in result.parts]
+    return [sentence for sentence in dict.fromkeys([*found, _differ(outcome)]) if sentence]
+
+
+def _differ(outcome: Outcome) -> str:
+    """Which scores cannot be compared between the systems; "" where all can."""
+    first = outcome.results[0]
+    titles = []
+    for at, each in enumerate(first.scores):
+        ways = {result.signature(result.scores[at]) for result in outcome.results}
+        titles += [each.metric.title] if len(ways) > 1 else []
+    if not titles:
+        return ""
+    return f"{', '.join(titles)} cannot be compared between these: the signatures say in what they differ"
 
 
 def keep(outcome: Outcome, path: str) -> None:

@@ -4,16 +4,17 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hfcli.cli._format import decimal, fit, interval, one_line
+from hfcli.cli._format import cells, decimal, fit, interval, one_line
 
 if TYPE_CHECKING:
     from hfcli.cli._outcome import Outcome
     from hfcli.metrics import Score
     from hfcli.metrics.base import Metric
     from hfcli.metrics.groups import Grouped
-    from hfcli.metrics.results import Result, Scored
+    from hfcli.metrics.results import Result
 
 _CLASSES = 20  # rows of a table of classes
+_NAME = 40  # columns of a name at most
 
 
 def file_name(path: str, sha256: str) -> str:
@@ -71,53 +72,63 @@ def value(metric: "Metric", score: float) -> str:
 
 def cell(metric: "Metric", score: "Score") -> str:
     """A score with its interval, 24 characters wide."""
-    return f"{value(metric, score.value):>8}  {interval(score.low, score.high):<14}"
+    return f"{value(metric, score.value):>8}  {interval(score.low, score.high)}"
 
 
 def _one(result: "Result", counted: str) -> list[str]:
     """A row a metric."""
-    width = max(len(each.metric.title) for each in result.scores)
-    scales = [each.metric.scale or "from 0 up" for each in result.scores]
-    shown = [f"{'':<{width}}     score  interval        scale"]
-    for at, (each, scale) in enumerate(zip(result.scores, scales, strict=True)):
-        end = f"  {counted}" if not at else ""
-        scale = f"{scale:<{max(map(len, scales))}}" if end else scale
-        better = ", lower is better" if each.metric.better == "lower" else ""
-        shown.append(f"{each.metric.title:<{width}}  {cell(each.metric, each.score)}  {scale}{end}{better}".rstrip())
+    rows = [("", "score", "interval", "scale", "")]
+    for at, each in enumerate(result.scores):
+        metric, score = each.metric, each.score
+        scale = (metric.scale or "from 0 up") + (", lower is better" if metric.better == "lower" else "")
+        numbers = value(metric, score.value), interval(score.low, score.high)
+        rows.append((metric.title, *numbers, scale, "" if at else counted))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown = []
+    for title, number, ends, scale, end in rows:
+        columns = (f"{title:<{widths[0]}}", f"{number:>{max(widths[1], 8)}}", f"{ends:<{max(widths[2], 14)}}")
+        shown.append("  ".join([*columns, f"{scale:<{widths[3]}}", end]).rstrip())
     return shown
 
 
 def _systems(outcome: "Outcome") -> list[str]:
     """A row a system, a column a metric."""
-    first, names = outcome.results[0], [one_line(result.name) for result in outcome.results]
-    width = min(max(map(len, names)), 40)
-    heads = [f"{each.metric.title + _arrow(each):<24}" for each in first.scores]
-    speed = outcome.more.get("models", [])
-    more = f"{'parameters':>12}{'per second':>12}" if speed else ""
-    shown = [f"{'':<{width}}  {'  '.join(heads)}{more}".rstrip()]
-    for at, (result, name) in enumerate(zip(outcome.results, names, strict=True)):
-        cells = "  ".join(cell(each.metric, each.score) for each in result.scores)
-        about = speed[at] if speed else {}
-        end = f"{about['parameters']:>12,}{about['per_second']:>12,.4g}" if about else ""
-        shown.append(f"{fit(name, width)}  {cells}{end}".rstrip())
-    return [*shown, "", f"{outcome.counted} each"]
+    first, models = outcome.results[0], outcome.more.get("models", [])
+    more = ["parameters", "per second"] if models else []
+    rows = [["", *(each.metric.title for each in first.scores), *more]]
+    for at, result in enumerate(outcome.results):
+        about = [f"{models[at]['parameters']:,}", f"{models[at]['per_second']:,.4g}"] if models else []
+        name = one_line(result.name)
+        scores = [cell(each.metric, each.score) for each in result.scores]
+        rows.append([fit(name, _NAME) if len(name) > _NAME else name, *scores, *about])
+    lower = [each.metric.title for each in first.scores if each.metric.better == "lower"]
+    end = f"{outcome.counted} each" + (f" · lower is better: {', '.join(lower)}" if lower else "")
+    return [*_table(rows, len(more)), "", end]
 
 
-def _arrow(each: "Scored") -> str:
-    return " (lower is better)" if each.metric.better == "lower" else ""
+def _table(rows: Sequence[Sequence[str]], numbers: int) -> list[str]:
+    """Columns side by side, the last ones, numbers, on the right of theirs."""
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    shown = []
+    for row in rows:
+        padded = [text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True)]
+        split = len(row) - numbers
+        padded[split:] = [f"{text:>{width}}" for text, width in zip(row[split:], widths[split:], strict=True)]
+        shown.append("  ".join(padded).rstrip())
+    return shown
 
 
 def groups(found: "Sequence[Grouped]", *, gap: bool = True) -> list[str]:
     """A row a group, a column a metric, and the gap."""
     names = list(found[0].scores)
-    width = min(max(len(one_line(name)) for name in [*names, "gap"]), 30)
-    shown = [f"{'':<{width}}  {'  '.join(f'{each.metric.title:<24}' for each in found)}  {'n':>9}"]
+    rows = [["", *(each.metric.title for each in found), "n"]]
     for name in names:
-        cells = "  ".join(cell(each.metric, each.scores[name]) for each in found)
-        shown.append(f"{fit(one_line(name), width)}  {cells}  {found[0].scores[name].n:>9,}")
+        label = one_line(name)
+        scores = [cell(each.metric, each.scores[name]) for each in found]
+        rows.append([fit(label, _NAME) if len(label) > _NAME else label, *scores, f"{found[0].scores[name].n:,}"])
     if gap and len(names) > 1:
-        shown.append(f"{'gap':<{width}}  {'  '.join(cell(each.metric, each.gap) for each in found)}".rstrip())
-    return shown
+        rows.append(["gap", *(cell(each.metric, each.gap) for each in found), ""])
+    return _table(rows, 1)
 
 
 def groups_json(found: "Sequence[Grouped]") -> dict[str, Any]:
@@ -160,10 +171,16 @@ def _classes(result: "Result") -> list[str]:
 
 
 def _signatures(outcome: "Outcome") -> list[str]:
-    """What was measured and how, once for metrics that differ in nothing else; then the systems."""
-    first = outcome.results[0]
-    by_rest: dict[str, list[str]] = {}
-    for each in first.scores:
-        by_rest.setdefault(first.parts[each.part].signature, []).append(each.metric.title)
-    shown = [f"score   {','.join(titles)}|{rest}" for rest, titles in by_rest.items()]
+    """What was measured and how, once for metrics and systems that differ in nothing else; then the systems."""
+    ways: dict[str, list[str]] = {}
+    for result in outcome.results:
+        by_rest: dict[str, list[str]] = {}
+        for each in result.scores:
+            by_rest.setdefault(result.parts[each.part].signature, []).append(each.metric.title)
+        for rest, titles in by_rest.items():
+            ways.setdefault(f"{','.join(titles)}|{rest}", []).append(result.name)
+    shown = []
+    for way, names in ways.items():
+        of = f"  ({', '.join(names)})" if len(names) < len(outcome.results) else ""
+        shown.append(f"score   {way}{of}")
     return shown + [f"system  {result.system}" for result in outcome.results if result.system]

@@ -25,9 +25,9 @@ def positional(command: Callable[..., None]) -> list[str]:
 
 def demo() -> None:
     """Walk through every command, offline, with the embedded models."""
-    from hfcli.cli import COMMANDS
+    from hfcli.cli import NAMES, command
 
-    commands = {command.__name__: command for command in COMMANDS}
+    commands = {name: command(name) for name in NAMES}
     recipe = recipes.load(recipes.folder() / "demo.yaml", commands)
     console, started = Console(), time.monotonic()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")

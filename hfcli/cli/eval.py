@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from hfcli.cli import _fairness, _files, _foreign, _labelled, _outcome, _scores, _squad
+from hfcli.cli import _fairness, _files, _foreign, _generated, _labelled, _outcome, _perplexity, _scores, _squad
 from hfcli.cli._expand import expand
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
@@ -29,6 +29,7 @@ from hfcli.options.evaluating import (
     MetricOptions,
     ModelsOptions,
     PerplexityOptions,
+    PromptedOptions,
     ShowOptions,
     StoredOptions,
 )
@@ -38,6 +39,7 @@ _MODELS = {
     "question-answering": "builtin/reader",
     "text-classification": "builtin/reviews",
     "counterfactual": "builtin/reviews",
+    "text-generation": DEFAULT_MODEL,
     "perplexity": DEFAULT_MODEL,
 }
 _ENVIRONMENT = {"model": "HFCLI_MODEL", "offline": "HF_HUB_OFFLINE"}  # what is set there is not meant for this line
@@ -53,6 +55,7 @@ def eval(
     data: MeasuredData,
     texts: TextOptions,
     perplexity: PerplexityOptions,
+    prompted: PromptedOptions,
     questions: QuestionOptions,
     longest: LongestOptions,
     none: NoAnswerOptions,
@@ -61,7 +64,7 @@ def eval(
 ) -> None:
     """Measure models, or outputs that are there already: scores with intervals.
 
-    Stored outputs (--predictions, --references) need no model. A model predicts as in hfcli classify and hfcli qa;
+    Stored outputs (--predictions, --references) need no model. A model predicts as in hfcli classify, qa and generate;
     --metric perplexity measures a language model on texts (--file, --dataset, standard input, else WikiText-2). On a
     terminal a table, else one JSON object; -o keeps what hfcli compare needs.
 
@@ -71,7 +74,7 @@ def eval(
     hfcli eval --metric perplexity --file book.txt --slurp
     """
     chosen = replace(texts, text_pair_column=texts.text_pair_column or None)
-    about_model = (models, data, chosen, questions, longest, none, perplexity)
+    about_model = (models, data, chosen, questions, longest, none, perplexity, prompted)
     for group in (measured, stored, *about_model, fairness, show):
         no_empty_text(group)
     for each in (measured, stored, none, show):
@@ -87,7 +90,7 @@ def eval(
         else:
             reading = Reading(questions, WindowOptions(texts.max_length, texts.doc_stride), longest, none)
             _no_references(stored)
-            call = _Call(console, measured, stored, models, data, texts, perplexity, reading, fairness, show)
+            call = _Call(console, measured, stored, models, data, texts, perplexity, prompted, reading, fairness, show)
             outcome = call.outcome()
         _end(console, outcome, show)
     finally:
@@ -163,13 +166,14 @@ class _Call:
         data: MeasuredData,
         texts: TextOptions,
         perplexity: PerplexityOptions,
+        prompted: PromptedOptions,
         reading: Reading,
         fairness: FairnessOptions,
         show: ShowOptions,
     ) -> None:
         self.console, self.measured, self.models, self.data = console, measured, models, data
         self.texts, self.perplexity, self.reading, self.show = texts, perplexity, reading, show
-        self.fairness = fairness
+        self.fairness, self.prompted, self.stored = fairness, prompted, stored
         self.column = next(iter(stored.reference_column), None)
         self.names = [name.partition(":")[0] for name in measured.metric]
 
@@ -208,11 +212,10 @@ class _Call:
         from hfcli import metrics
 
         reads = {family.reads for metric in metrics.asked(name).metrics for family in metric.families}
+        if reads <= {*_generated.READS}:
+            return "text-generation"
         if not reads & {"labels", "label_sets", "values", "probabilities"}:
-            raise UsageError(
-                f"{name} measures outputs that are there already",
-                f"hfcli generate -o out.jsonl, then hfcli eval --metric {name} --predictions out.jsonl",
-            )
+            raise UsageError(f"{name} measures outputs that are there already", "--predictions FILE")
         return "text-classification"
 
     def _by_model(self) -> str:
@@ -224,7 +227,7 @@ class _Call:
                 "standard input is read once, and nothing says what to measure", "-m MODEL, or --metric NAME"
             )
         found = measured.task_of(first if first.model else None, self.data.data(), first.offline, self.console.tell)
-        return found if found in _MODELS else "perplexity"
+        return "perplexity" if found == "text-generation" else found
 
     def _one(self, task: str, model: ModelOptions) -> Outcome:
         from hfcli.runtime import environment
@@ -235,6 +238,10 @@ class _Call:
             name = self.names[0] if self.names else None
             answers = AnswersOptions(self.column)
             return _squad.of_model(console, name, data, model, self.reading, answers, measured, show)
+        if task == "perplexity":
+            return _perplexity.of_model(console, data, model, self.texts, self.perplexity, measured, show)
+        if task == "text-generation":
+            return _generated.of_model(console, data, model, self.prompted, self.stored, measured, show)
         if task == "counterfactual":
             return _fairness.counterfactual(console, data, model, self.texts, self.fairness, measured, show)
         return _labelled.of_model(console, data, model, self.texts, self.column, measured, show)
@@ -245,6 +252,8 @@ def _end(console: Console, outcome: Outcome, show: ShowOptions) -> None:
     from hfcli.records import dumps
 
     worse = _outcome.fails(outcome, show)
+    for note in _outcome.odd(outcome):
+        console.note(note)
     if show.output is not None:
         _outcome.keep(outcome, show.output)
     if show.json or not console.terminal:

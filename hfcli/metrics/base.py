@@ -83,6 +83,7 @@ class Family:
         read: Arrays to kinds at once, for those who have arrays; None where there is no such form.
         right: Statistics to whether each record is right, `(n,)` booleans; None where records are not right or wrong.
         report: Statistics to how well each class is found: label, precision, recall, f1, n; None where there are none.
+        odd: Statistics to a sentence about what makes the scores odd, "" where nothing does.
         slow: Reducing takes long enough that several processes are worth it.
     """
 
@@ -95,6 +96,7 @@ class Family:
     read: Reader | None = None
     right: Callable[[Statistics], NDArray[np.bool_]] | None = None
     report: Callable[[Statistics], list[dict[str, Any]]] | None = None
+    odd: Callable[[Statistics], str] = lambda statistics: ""
     slow: bool = False
 
 

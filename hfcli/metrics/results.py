@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hfcli import metrics
-from hfcli.errors import DataError
+from hfcli.errors import DataError, UsageError
 from hfcli.metrics import Score
 from hfcli.metrics.base import Family, Metric, Statistics, objects
 
@@ -157,7 +157,7 @@ def from_json(kept: Any, where: str) -> Result:
         parts = [_part(part) for part in kept["parts"]]
         scores = [_scored(each, parts) for each in kept["scores"]]
         return Result(str(kept["name"]), str(kept["system"]), parts, scores, list(kept["ids"]))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, StopIteration, UsageError) as error:
         raise DataError(f"{where} is not whole ({type(error).__name__}: {error})", hint) from error
 
 

@@ -202,7 +202,15 @@ def _signed(options: RougeOptions) -> tuple[str, ...]:
     return (f"tok:{options.tokenizer}", f"stem:{'yes' if options.stemmer else 'no'}", *measure)
 
 
-ROUGE = Family("rouge", "texts", _of_texts, _kinds, RougeOptions, _signed, slow=True)
+def _odd(statistics: Statistics) -> str:
+    count = int(statistics.columns[DROPPED].sum())
+    if not count:
+        return ""
+    of = f"{count:,} of {len(statistics):,} records"
+    return f"rouge's default tokenizer drops everything but a-z and 0-9, most of {of}; rouge:tokenizer=unicode does not"
+
+
+ROUGE = Family("rouge", "texts", _of_texts, _kinds, RougeOptions, _signed, odd=_odd, slow=True)
 
 
 @metric(ROUGE)

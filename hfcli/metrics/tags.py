@@ -193,6 +193,7 @@ TAGS = Family(
     lambda options: ("scheme:conll" if _SCHEMES[options.scheme] is _LENIENT else f"scheme:{options.scheme}",),
     tags,
     _right,
+    lambda statistics: entities(statistics),
 )
 
 

@@ -177,9 +177,13 @@ class PerplexityOptions:
     ] = None
     slurp: Annotated[bool, typer.Option("--slurp", help="Take the whole input as one text.")] = False
     protocol: Annotated[
-        Literal["stride", "disjoint", "full", "lm-eval", "hf-evaluate"],
-        typer.Option("--protocol", help="Perplexity as in transformers' documentation, in lm-eval, in evaluate, ..."),
-    ] = "stride"
+        Literal["stride", "disjoint", "full", "lm-eval", "hf-evaluate"] | None,
+        typer.Option(
+            "--protocol",
+            help="As in transformers' documentation, without overlap, one token at a time, as in lm-eval, in evaluate.",
+            show_default="stride",
+        ),
+    ] = None
     stride: Annotated[
         int | None,
         typer.Option(
@@ -190,6 +194,23 @@ class PerplexityOptions:
         Literal["auto", "yes", "no"],
         typer.Option("--bos", help="Begin each text with the begin token; auto: as the protocol has it."),
     ] = "auto"
+
+
+@dataclass(frozen=True)
+class PromptedOptions:
+    """What a model that writes is asked."""
+
+    prompt_column: Annotated[
+        str | None,
+        typer.Option("--prompt-column", help="Column that holds the prompt.", show_default="prompt, messages"),
+    ] = None
+    template: Annotated[
+        str | None, typer.Option("--template", help="Prompt made from columns: 'Summarise: {document}'; {{ is a brace.")
+    ] = None
+    system: Annotated[str | None, typer.Option("--system", help="System message, for chat models.")] = None
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", parser=whole(1), metavar="N", help="Longest answer, in tokens.")
+    ] = 256
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Labelled:
     @property
     def parameters(self) -> int:
         """Of the model."""
-        return sum(parameter.numel() for parameter in self.classifier.loaded.model.parameters())
+        return measured.parameters(self.classifier.loaded)
 
     @property
     def _fields(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +16,7 @@ from hfcli.options.training import DataOptions
 from hfcli.runtime import data, hub, loading, settings
 from hfcli.runtime.loading import Loaded
 from hfcli.runtime.splits import Split
+from hfcli.tasks._protocols import Reading
 
 
 def task_of(model: ModelOptions | None, options: DataOptions, offline: bool, tell: Tell) -> str:
@@ -106,3 +108,22 @@ def system(loaded: Loaded, parts: Sequence[str]) -> str:
     adapter = [f"adapter:{loaded.adapter}"] if loaded.adapter else []
     versions = [f"dtype:{loaded.placement.dtype_name}", f"transformers:{transformers.__version__}"]
     return "|".join([name, *adapter, *parts, *versions])
+
+
+def how(reading: Reading) -> str:
+    """How texts were read, for signatures."""
+    parts = [f"protocol:{reading.protocol or 'masked'}", f"window:{reading.length}"]
+    parts += [f"stride:{reading.stride}"] if reading.stride else []
+    parts += [f"bos:{'yes' if len(reading.prefix) else 'no'}"] if reading.protocol else []
+    return "|".join(parts)
+
+
+def tokenizer(loaded: Loaded) -> str:
+    """The vocabulary, for what cannot be compared between tokenizers."""
+    known = json.dumps(loaded.tokenizer.get_vocab(), sort_keys=True).encode("utf-8", "replace")
+    return f"tok:{hashlib.sha256(known).hexdigest()[:7]}"
+
+
+def parameters(loaded: Loaded) -> int:
+    """How many numbers the model has."""
+    return sum(parameter.numel() for parameter in loaded.model.parameters())

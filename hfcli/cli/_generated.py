@@ -1,0 +1,137 @@
+"""`hfcli eval -m MODEL --dataset D --metric rouge`: what a model writes, compared with what it should have written."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hfcli.cli import _measure
+from hfcli.cli._cells import Cells
+from hfcli.cli._details import Details
+from hfcli.cli._measure import Asked, Taken
+from hfcli.cli._outcome import Outcome
+from hfcli.cli.console import Console
+from hfcli.options import DecodingOptions, ModelOptions, PromptOptions
+from hfcli.options.evaluating import MeasuredData, MetricOptions, PromptedOptions, ShowOptions, StoredOptions
+
+if TYPE_CHECKING:
+    from hfcli.runtime.prediction import Generator
+    from hfcli.runtime.splits import Split
+
+READS = ("texts", "text")
+
+
+def of_model(
+    console: Console,
+    data: MeasuredData,
+    model: ModelOptions,
+    prompted: PromptedOptions,
+    stored: StoredOptions,
+    options: MetricOptions,
+    show: ShowOptions,
+) -> Outcome:
+    """Let a model write, and score that.
+
+    Raises:
+        UsageError: The options contradict what is there.
+        DataError: The data cannot be used.
+        ModelError: The model cannot.
+    """
+    from hfcli import tasks
+    from hfcli.runtime import loading, measured, prediction
+    from hfcli.runtime.data import one_split
+    from hfcli.runtime.decoding import resolve
+
+    asked = _measure.families(options.metric, lambda: False)
+    split = one_split(data.data(), offline=model.offline, tell=console.tell)
+    loaded = loading.load(tasks.get("text-generation"), model, console.tell)
+    prompts = PromptOptions(prompted.prompt_column, prompted.template, prompted.system)
+    decoding = DecodingOptions(max_new_tokens=prompted.max_new_tokens)
+    resolved = resolve(decoding, loaded.model.generation_config, loaded.max_tokens)
+    generator = prediction.Generator(loaded, resolved, prompts)
+    console.begin()
+    how = "sampled" if resolved.do_sample else f"beams:{resolved.num_beams}" if resolved.num_beams > 1 else "greedy"
+    asks = f"template:{prompted.template}" if prompted.template else f"prompt:{prompted.prompt_column or 'prompt'}"
+    system = measured.system(loaded, [asks.replace("|", "/"), f"max_new_tokens:{prompted.max_new_tokens}", how])
+    name = measured.name_of_data(data.data(), split, split.columns)
+    with Details(show, {"model": system, "data": name, "metric": options.metric}) as details:
+        taken = _Taken(console, generator, split, asked, stored, details, options.group_by)
+        begun = time.monotonic()
+        outcome = _measure.measure(
+            iter(taken),
+            asked,
+            [(measured.short_name(loaded), system)],
+            lambda each: taken.data(each, name),
+            details,
+            options,
+        )
+        seconds = time.monotonic() - begun
+    speed = (len(split) - taken.kept) / max(seconds, 1e-9)
+    about = {"name": measured.short_name(loaded), "parameters": measured.parameters(loaded)}
+    return outcome._replace(more={"models": [{**about, "per_second": round(speed, 4)}]})
+
+
+class _Taken:
+    """Records with what the model writes; those that an earlier run has finished come from its details."""
+
+    def __init__(
+        self,
+        console: Console,
+        generator: "Generator",
+        split: "Split",
+        asked: Sequence[Asked],
+        stored: StoredOptions,
+        details: Details,
+        group_by: str | None,
+    ) -> None:
+        from hfcli.runtime import measured
+
+        self._console, self._generator, self._split, self._details = console, generator, split, details
+        columns = [stored.reference_column[:1] for _ in asked]
+        self._asked = list(asked)
+        self._cells = [
+            Cells(each.wanted.family.reads, each.metrics[0].title, None, column)
+            for each, column in zip(asked, columns, strict=True)
+        ]
+        self._groups, self._ids = measured.groups(split, group_by), measured.ids(split)
+        self.kept = 0
+
+    def data(self, asked: Asked, name: str) -> str:
+        """What it is measured on, with the column of the references."""
+        columns = self._cells[self._asked.index(asked)].reference_columns
+        return f"{name}:{'+'.join(columns)}" if columns else name
+
+    def __iter__(self) -> Iterator[Taken]:
+        from hfcli.records import Row
+
+        records = self._records()
+        for line in self._details.kept():
+            self.kept += 1
+            row = next(records)
+            self._generator.skip(Row(row[1], self._split.where(row[0])))
+            yield self._one(*row, line["prediction"])
+        if self.kept:
+            self._console.note(f"{self.kept:,} records are done, going on from there")
+        waiting: list[tuple[int, Mapping[str, Any]]] = []
+
+        def rows() -> "Iterator[Row]":
+            for index, record in records:
+                waiting.append((index, record))
+                yield Row(dict(record), self._split.where(index))
+
+        total = len(self._split)
+        run = self._generator.run(rows(), self._console.tell, lambda done: done / total, done=self.kept, patient=True)
+        for some in run:
+            for one in some:
+                yield self._one(*waiting.pop(0), one.answers[0]["generated_text"])
+
+    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        columns: dict[str, str | None] = {name: name for name in self._split.columns}
+        for start in range(0, len(self._split), 512):
+            indices = range(start, min(start + 512, len(self._split)))
+            yield from zip(indices, self._split.records(indices, columns), strict=True)
+
+    def _one(self, index: int, record: Mapping[str, Any], text: str) -> Taken:
+        where = self._split.where(index)
+        references = [cells.references([record], True, where) for cells in self._cells]
+        predictions = [[text] * len(self._cells)]
+        return Taken(where, self._ids[index], self._groups[index], predictions, references, record)
