@@ -16,7 +16,7 @@ import pytest
 
 from hfcli.errors import DataError, HfcliError, ModelError, UsageError
 from hfcli.events import Downloading, Note
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 from hfcli.runtime import data
 from hfcli.runtime.data import Split, hold_out
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 from hfcli.runtime import checking, counting, data, findings
 from hfcli.tasks._labels import Labels
 from hfcli.tasks.base import Settings

@@ -13,7 +13,7 @@ from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError
 from hfcli.options import ModelOptions
 from hfcli.options.evaluating import FairnessOptions, MeasuredData, MetricOptions, ShowOptions, StoredOptions
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 
 if TYPE_CHECKING:
     from hfcli.runtime.labelled import Labelled

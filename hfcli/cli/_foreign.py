@@ -10,12 +10,11 @@ from hfcli.cli._scores import file_name
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.options import LoadingOptions
-from hfcli.options.evaluating import MetricOptions, ShowOptions, StoredOptions
+from hfcli.options.evaluating import FOREIGN, MetricOptions, ShowOptions, StoredOptions
 
 if TYPE_CHECKING:
     from hfcli.metrics.results import Result
 
-START = "evaluate:"
 _PREDICTION = ("prediction", "predictions", "label", "answer", "generated_text", "output", "text")
 _REFERENCE = ("reference", "references", "gold", "target", "label", "answers", "text")
 
@@ -35,7 +34,7 @@ def measure(
     from hfcli.runtime.foreign import Foreign
 
     environment.silence()
-    names = [name.removeprefix(START) for name in options.metric]
+    names = [name.removeprefix(FOREIGN) for name in options.metric]
     found = [Foreign(name, loading.trust_remote_code, loading.offline) for name in names]
     predictions: list[list[Any]] = [[] for _ in stored.predictions]
     references: list[Any] = []
@@ -52,7 +51,7 @@ def measure(
 
 
 def _refuse(stored: StoredOptions, options: MetricOptions, show: ShowOptions) -> None:
-    if not all(name.startswith(START) for name in options.metric):
+    if not all(name.startswith(FOREIGN) for name in options.metric):
         raise UsageError("metrics of evaluate and of hfcli are measured apart", "ask for them one after the other")
     for flag, used in (("-o", show.output), ("--details", show.details), ("--group-by", options.group_by)):
         if used is not None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hfcli.runtime.prediction import Generator
     from hfcli.runtime.splits import Split
 
-READS = ("texts", "text")
-
 
 def of_model(
     console: Console,

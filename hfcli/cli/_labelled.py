@@ -12,7 +12,7 @@ from hfcli.cli.console import Console
 from hfcli.errors import UsageError
 from hfcli.options import ModelOptions
 from hfcli.options.evaluating import MeasuredData, MetricOptions, ShowOptions
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 
 if TYPE_CHECKING:
     from hfcli.runtime.labelled import Labelled

@@ -18,7 +18,7 @@ from hfcli.errors import DataError, UsageError
 from hfcli.events import Working
 from hfcli.options import ModelOptions
 from hfcli.options.evaluating import MeasuredData, MetricOptions, PerplexityOptions, ShowOptions
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 
 if TYPE_CHECKING:
     from hfcli.runtime.perplexity import Document, Likelihoods

@@ -16,8 +16,6 @@ from hfcli.options.evaluating import MeasuredData, MetricOptions, ShowOptions, S
 if TYPE_CHECKING:
     pass
 
-NAMES = ("squad", "squad_v2")
-
 
 class _Answers(NamedTuple):
     """Answers that are measured, question by question.

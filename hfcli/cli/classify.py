@@ -17,7 +17,7 @@ from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.options import InputOptions, ModelOptions, OutputOptions
 from hfcli.options.classification import ClassifyOptions
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 
 if TYPE_CHECKING:
     from hfcli.records import Source

@@ -16,7 +16,8 @@ from hfcli.cli.console import Console
 from hfcli.errors import Exit, UsageError, did_you_mean
 from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
 from hfcli.options.checking import CheckOptions
-from hfcli.options.training import Asked, LabelOptions, TextOptions
+from hfcli.options.reading import TextOptions
+from hfcli.options.training import Asked, LabelOptions
 
 if TYPE_CHECKING:
     from hfcli.runtime.checking import Report

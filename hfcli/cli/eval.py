@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from hfcli.cli import _fairness, _files, _foreign, _generated, _labelled, _outcome, _perplexity, _scores, _squad
+from hfcli.cli import _outcome, _scores
 from hfcli.cli._expand import expand
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
@@ -23,6 +23,8 @@ from hfcli.options.answering import (
     WindowOptions,
 )
 from hfcli.options.evaluating import (
+    ANSWERS,
+    FOREIGN,
     LIKELIHOODS,
     FairnessOptions,
     MeasuredData,
@@ -33,7 +35,7 @@ from hfcli.options.evaluating import (
     ShowOptions,
     StoredOptions,
 )
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 
 _MODELS = {
     "question-answering": "builtin/reader",
@@ -84,7 +86,7 @@ def eval(
         if measured.list_metrics:
             return _list(console, show)
         if stored.stored:
-            loads = any(name == "toxicity" or name.startswith(_foreign.START) for name in measured.metric)
+            loads = any(name == "toxicity" or name.startswith(FOREIGN) for name in measured.metric)
             _no_model(about_model[1:] if loads else about_model)
             outcome = _stored(console, measured, stored, models, fairness, show)
         else:
@@ -139,18 +141,26 @@ def _stored(
         raise UsageError(
             f"{likelihood} is about a model, and --predictions are there already", "leave out --predictions"
         )
-    if any(name.startswith(_foreign.START) for name in measured.metric):
+    if any(name.startswith(FOREIGN) for name in measured.metric):
+        from hfcli.cli import _foreign
+
         return _foreign.measure(console, stored, models, measured, show)
     if "toxicity" in names:
+        from hfcli.cli import _fairness
+
         model = models.each(fairness.scorer or "")[0]
         return _fairness.toxicity(console, stored, replace(model, model=fairness.scorer), fairness, measured, show)
-    answers = [name for name in names if name in _squad.NAMES]
+    answers = [name for name in names if name in ANSWERS]
     if not answers:
+        from hfcli.cli import _files
+
         return _files.measure(console, stored, measured, show)
     if len(names) > 1:
         raise UsageError(
             f"{answers[0]} is measured by ids, the others line by line", "ask for them one after the other"
         )
+    from hfcli.cli import _squad
+
     return _squad.of_files(console, answers[0], stored, measured, show)
 
 
@@ -205,14 +215,14 @@ class _Call:
     def _about(self, name: str) -> str:
         if name in LIKELIHOODS:
             return "perplexity"
-        if name in _squad.NAMES:
+        if name in ANSWERS:
             return "question-answering"
         if name in ("counterfactual", "flip_rate", "score_shift"):
             return "counterfactual"
         from hfcli import metrics
 
         reads = {family.reads for metric in metrics.asked(name).metrics for family in metric.families}
-        if reads <= {*_generated.READS}:
+        if reads <= {"texts", "text"}:
             return "text-generation"
         if not reads & {"labels", "label_sets", "values", "probabilities"}:
             raise UsageError(f"{name} measures outputs that are there already", "--predictions FILE")
@@ -230,6 +240,7 @@ class _Call:
         return "perplexity" if found == "text-generation" else found
 
     def _one(self, task: str, model: ModelOptions) -> Outcome:
+        from hfcli.cli import _fairness, _generated, _labelled, _perplexity, _squad
         from hfcli.runtime import environment
 
         environment.silence()

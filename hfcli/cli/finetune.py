@@ -17,14 +17,8 @@ from hfcli.cli.console import Console
 from hfcli.errors import UsageError
 from hfcli.options import ModelOptions
 from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
-from hfcli.options.training import (
-    Asked,
-    DataOptions,
-    LabelOptions,
-    RunOptions,
-    TextOptions,
-    TrainingOptions,
-)
+from hfcli.options.reading import DataOptions, TextOptions
+from hfcli.options.training import Asked, LabelOptions, RunOptions, TrainingOptions
 from hfcli.options.transfer import TransferOptions
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ what a family and a metric are.
 
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -47,11 +46,23 @@ class Score(NamedTuple):
     n: int
 
 
-@cache
 def _all() -> dict[str, base.Metric]:
-    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
-        import_module(f"{__name__}.{path.stem}")
+    for module in _MODULES:
+        import_module(module)
     return base.METRICS
+
+
+_MODULES = [f"{__name__}.{path.stem}" for path in sorted(Path(__file__).parent.glob("[a-z]*.py"))]
+
+
+def _found(name: str) -> base.Metric | None:
+    """The metric of that name; files are read until it is there, as most commands need one."""
+    for module in ["", *_MODULES]:
+        if module:
+            import_module(module)
+        if name in base.METRICS:
+            return base.METRICS[name]
+    return None
 
 
 def names(reads: str | None = None) -> list[str]:
@@ -65,9 +76,10 @@ def get(name: str) -> base.Metric:
     Raises:
         UsageError: There is no such metric.
     """
-    if name not in _all():
+    found = _found(name)
+    if found is None:
         raise UsageError(f"no metric {name}; there is {', '.join(names())}", did_you_mean(name, names()))
-    return _all()[name]
+    return found
 
 
 class Asked(NamedTuple):
@@ -110,7 +122,7 @@ def asked(text: str) -> Asked:
         if not (key.strip() and equals):
             raise UsageError(f"--metric {text}: {each!r} is no option", f"--metric {name}:OPTION=VALUE,...")
         options[key.strip()] = value.strip()
-    if name not in GROUPS and name not in _all():
+    if name not in GROUPS and _found(name) is None:
         near = did_you_mean(name, [row["name"] for row in listed()])
         raise UsageError(f"no metric {name}", near or "hfcli eval --list-metrics")
     chosen, fixed = GROUPS.get(name, ((name,), {}))

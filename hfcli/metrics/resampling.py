@@ -104,5 +104,7 @@ def interval(values: Array, confidence: float) -> tuple[float, float]:
     defined = values[~np.isnan(values)]
     if not defined.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    # As np.quantile has it, which imports numpy.ma for this: a tenth of what `hfcli eval` takes to start.
+    places = np.array([(1 - confidence) / 2, (1 + confidence) / 2]) * (defined.size - 1)
+    low, high = np.interp(places, np.arange(defined.size), np.sort(defined))
     return float(low), float(high)

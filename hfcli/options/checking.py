@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,12 @@ import typer
 from hfcli.errors import UsageError
 from hfcli.options import LoadingOptions, ModelOptions
 from hfcli.options._numbers import number, whole
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 
+ANSWERS = ("squad", "squad_v2")
+"""Measured by ids, in the forms that SQuAD has."""
+FOREIGN = "evaluate:"
+"""How metrics of the package `evaluate` begin."""
 # Measured on a model and texts, with names that are known before metrics are imported.
 LIKELIHOODS = ("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "mean_perplexity")
 _EXAMPLE = "hfcli eval --metric bleu --predictions out.txt --references ref.txt"

@@ -9,7 +9,7 @@ import numpy as np
 from hfcli.errors import HfcliError, ModelError
 from hfcli.events import Tell
 from hfcli.options.classification import ClassifyOptions
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 from hfcli.records import Row
 from hfcli.runtime import labelling, settings
 from hfcli.runtime.asking import Asker, Known, ask_each, setup

@@ -13,7 +13,7 @@ import numpy as np
 from hfcli import records
 from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.events import Tell
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 from hfcli.runtime import hub_data, local_data
 from hfcli.runtime.splits import Split
 

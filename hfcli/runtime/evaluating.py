@@ -7,7 +7,7 @@ from hfcli.errors import DataError
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
 from hfcli.options.answering import QuestionOptions, Reading
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 from hfcli.records import Row
 from hfcli.runtime import answering, asking, data, measured, settings
 from hfcli.runtime.answering import Answerer

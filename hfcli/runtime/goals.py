@@ -9,7 +9,8 @@ import numpy as np
 from hfcli import tasks
 from hfcli.errors import DataError, HfcliError, UsageError
 from hfcli.events import Note, Tell
-from hfcli.options.training import Asked, DataOptions
+from hfcli.options.reading import DataOptions
+from hfcli.options.training import Asked
 from hfcli.runtime.data import Data, Split
 from hfcli.runtime.findings import count
 from hfcli.runtime.judging import Judge

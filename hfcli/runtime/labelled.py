@@ -9,7 +9,7 @@ from hfcli.errors import DataError
 from hfcli.events import Note, Tell
 from hfcli.options import ModelOptions
 from hfcli.options.classification import ClassifyOptions
-from hfcli.options.training import DataOptions, TextOptions
+from hfcli.options.reading import DataOptions, TextOptions
 from hfcli.records import Row
 from hfcli.runtime import asking, classification, data, measured, settings
 from hfcli.runtime.classification import Classifier

@@ -12,7 +12,7 @@ from hfcli import tasks
 from hfcli.errors import DataError, did_you_mean
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 from hfcli.runtime import data, hub, loading, settings
 from hfcli.runtime.loading import Loaded
 from hfcli.runtime.splits import Split

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -75,7 +75,8 @@ def load(options: ModelOptions, tell: Tell) -> Loaded:
         )
     decoder = getattr(config, "is_decoder", False) or any(re.search("CausalLM|LMHeadModel", name) for name in made_as)
     masked = type(config) in transformers.AutoModelForMaskedLM._model_mapping and not decoder
-    return asking.load(MASKED if masked else CAUSAL, options, tell)
+    # By the name that was found: that it goes by another one has been told.
+    return asking.load(MASKED if masked else CAUSAL, replace(options, model=location.name), tell)
 
 
 def reading(loaded: Loaded, choice: Choice) -> Reading:

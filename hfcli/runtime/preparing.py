@@ -9,7 +9,8 @@ import numpy as np
 from hfcli.errors import DataError
 from hfcli.events import Lengths, Note, Tell
 from hfcli.options import ModelOptions
-from hfcli.options.training import Asked, DataOptions, TrainingOptions
+from hfcli.options.reading import DataOptions
+from hfcli.options.training import Asked, TrainingOptions
 from hfcli.runtime import checking, data, features
 from hfcli.runtime.data import Data, Split
 from hfcli.runtime.features import Encoded

@@ -8,7 +8,7 @@ from hfcli.errors import UsageError, did_you_mean
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
 from hfcli.options.classification import ClassifyOptions
-from hfcli.options.training import TextOptions
+from hfcli.options.reading import TextOptions
 from hfcli.records import Row
 from hfcli.runtime import asking, classification, measured
 from hfcli.tasks.base import Task

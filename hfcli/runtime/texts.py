@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hfcli import records
 from hfcli.errors import DataError, did_you_mean
 from hfcli.events import Tell
-from hfcli.options.training import DataOptions
+from hfcli.options.reading import DataOptions
 from hfcli.runtime import data, measured
 from hfcli.runtime.splits import Split
 
