@@ -52,7 +52,7 @@ def test_mistakes_are_sentences(tmp_path, text, said):
 
 
 def test_demo_shows_every_command_and_works_offline(shell):
-    done = shell("hfcli demo", HF_ENDPOINT="http://127.0.0.1:1")
+    done = shell("hfcli demo", timeout=480, HF_ENDPOINT="http://127.0.0.1:1")
     assert done.returncode == 0, done.stderr
     for name in NAMES:
         assert f"hfcli {name}" in done.stdout or name == "demo"

@@ -56,13 +56,14 @@ _MODULES = [f"{__name__}.{path.stem}" for path in sorted(Path(__file__).parent.g
 
 
 def _found(name: str) -> base.Metric | None:
-    """The metric of that name; files are read until it is there, as most commands need one."""
-    for module in ["", *_MODULES]:
-        if module:
-            import_module(module)
+    """The metric of that name. The file that defines it is imported before the others: most commands need but one."""
+    folder, definition = Path(__file__).parent, f"def {name}("
+    files = [] if name in base.METRICS else [folder / f"{module.rpartition('.')[2]}.py" for module in _MODULES]
+    for path in sorted(files, key=lambda path: definition not in path.read_text(encoding="utf-8")):
+        import_module(f"{__name__}.{path.stem}")
         if name in base.METRICS:
-            return base.METRICS[name]
-    return None
+            break
+    return base.METRICS.get(name)
 
 
 def names(reads: str | None = None) -> list[str]:
