@@ -13,7 +13,7 @@ import sacrebleu
 
 from hfcli import metrics
 from hfcli.errors import DataError, ModelError, UsageError
-from hfcli.metrics import resampling, results
+from hfcli.metrics import resampling, results, translation
 from hfcli.metrics.translation import (
     BLEU,
     CHRF,
@@ -443,3 +443,13 @@ def test_multiling2011_whose_texts_have_two_or_three_references():
     single = BleuOptions(effective_order=True)
     for prediction, several, each in zip(predictions, references, expected["sentbleu"]["micro"], strict=True):
         assert score([prediction], [several], single) == pytest.approx(each["sentbleu"], abs=1e-9)
+
+
+def test_words_by_word_are_those_by_line():
+    rng, characters = random.Random(7), "ab1.,-&;\"'!?() \t\u00a0\u2003<>é日/:$%quot amp lt<skipped>²\u0661"
+    options = translation.BleuOptions()
+    tokenizer = translation._scorer(options).tokenizer
+    words = translation._words(tokenizer, options)
+    for _ in range(20_000):
+        line = "".join(rng.choice(characters) for _ in range(rng.randint(0, 25)))
+        assert words(line) == tokenizer(line).split(), repr(line)

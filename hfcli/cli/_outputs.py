@@ -66,18 +66,20 @@ class Outputs:
             DataError: A record cannot be read, files are of different lengths, or ids differ.
         """
         sources = [*self._systems, *self._references]
+        rows = [iter(source) for source in sources]
         first = len(self._systems)
         while True:
-            rows = [next(source, None) for source in map(iter, sources)]
-            there = [row for row in rows if row is not None]
+            found = [next(each, None) for each in rows]
+            there = [row for row in found if row is not None]
             if not there:
                 return
-            if len(there) < len(rows):
-                self._uneven(rows, sources)
-            records = [_record(row) for row in there]
-            yield Together(there[0].where, records[:first], records[first:] or records[:1], _same_id(records, there))
+            if len(there) < len(found):
+                self._uneven(sources)
+            records = [_record(row) if row.record is None else row.record for row in there]
+            key = _same_id(records, there) if any("id" in record for record in records) else None
+            yield Together(there[0].where, records[:first], records[first:] or records[:1], key)
 
-    def _uneven(self, rows: Sequence[Row | None], sources: Sequence[Source]) -> NoReturn:
+    def _uneven(self, sources: Sequence[Source]) -> NoReturn:
         """Say how long the files are, whose lengths differ."""
         for source in sources:
             for _ in source:
@@ -109,8 +111,6 @@ def _same_id(records: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> str |
         DataError: It is not: the files are in different orders.
     """
     known = [(record["id"], row.where) for record, row in zip(records, rows, strict=True) if "id" in record]
-    if not known:
-        return None
     (first, where), *rest = known
     for other, place in rest:
         if other != first:

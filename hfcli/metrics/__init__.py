@@ -135,10 +135,10 @@ def listed() -> list[dict[str, Any]]:
     rows = []
     for name, metric in _all().items():
         row = {"name": name, "reads": metric.families[0].reads, "scale": metric.scale, "better": metric.better}
-        rows.append({**row, "options": [each.name for each in fields(metric.families[0].options)]})
+        rows.append({**row, "options": _typed(metric.families[0])})
     for name, (members, fixed) in GROUPS.items():
         first = _all()[members[0]]
-        known = [each.name for each in fields(first.families[0].options) if each.name not in fixed]
+        known = [each for each in _typed(first.families[0]) if each not in fixed]
         row = {"name": name, "reads": first.families[0].reads, "scale": first.scale, "better": first.better}
         rows.append({**row, "options": known})
     other = {members[0] for members, _ in GROUPS.values() if len(members) == 1}  # these go by another name
@@ -148,6 +148,11 @@ def listed() -> list[dict[str, Any]]:
         if row["name"] in GROUPS or not (row["name"] in other or row["reads"] == "answers")
     }
     return sorted(named.values(), key=lambda row: row["reads"])
+
+
+def _typed(family: base.Family) -> list[str]:
+    """The options that users may set."""
+    return [each.name for each in fields(family.options) if each.metadata != base.NOT_TYPED]
 
 
 def options(family: base.Family, said: dict[str, str], name: str) -> Any:
@@ -161,7 +166,7 @@ def options(family: base.Family, said: dict[str, str], name: str) -> Any:
     Raises:
         UsageError: The family has no such option, or not with such a value.
     """
-    known = {each.name: each for each in fields(family.options)}
+    known = _typed(family)
     hints = {
         key: hint.__name__ if isinstance(hint, type) else hint for key, hint in get_type_hints(family.options).items()
     }

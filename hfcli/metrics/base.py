@@ -9,6 +9,7 @@ them, with one value per resample: the data as they are is a sample like others.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -60,6 +61,10 @@ class Statistics(NamedTuple):
     def some(self, which: NDArray[Any]) -> "Statistics":
         """Those of some records, by their indices or a mask."""
         return Statistics({name: column[which] for name, column in self.columns.items()}, self.names)
+
+
+NOT_TYPED = MappingProxyType({"typed": False})
+"""Of an option that is not for users: who measures says what it is."""
 
 
 @dataclass(frozen=True)

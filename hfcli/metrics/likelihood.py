@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from hfcli.metrics import base
 from hfcli.metrics.base import Family, Statistics, Sums, additive, metric
 from hfcli.metrics.resampling import Array, Kinds
 
@@ -22,8 +23,8 @@ class Read:
         tokenizer: "tok:1f3a9c2"; "" where scores can be compared whatever the tokenizer.
     """
 
-    how: str = ""
-    tokenizer: str = ""
+    how: str = field(default="", metadata=base.NOT_TYPED)
+    tokenizer: str = field(default="", metadata=base.NOT_TYPED)
 
 
 def _reduce(predictions: Sequence[Sequence[float]], references: Sequence[Any], options: Read) -> Statistics:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hfcli.errors import DataError, ModelError, UsageError, did_you_mean
 from hfcli.metrics.base import METRICS, Family, Statistics, Sums, additive, metric
 from hfcli.metrics.ngrams import in_common
 from hfcli.metrics.resampling import Array, Kinds
+from hfcli.metrics.words import remembered_13a
 
 # How BLEU takes precisions of 0, and with what value.
 SMOOTHING: dict[str, float | None] = {"exp": None, "floor": 0.1, "add-k": 1, "none": None}
@@ -200,14 +202,20 @@ def _nearest(length: int, others: Iterable[int]) -> int:
 
 
 def _words(tokenizer: Callable[[str], str], options: BleuOptions) -> Callable[[str], list[str]]:
-    # 13a sets every space apart by more of them, which is half of its time; a tab is white space and nothing else.
-    space = "\t" if options.tokenize == "13a" else " "
+    by_word = _words_of_13a(options) if options.tokenize == "13a" else None
 
     def words(text: str) -> list[str]:
         text = text.lower() if options.lowercase else text
-        return tokenizer(text.rstrip().replace(" ", space)).split()
+        if by_word is not None and "\n" not in text:
+            return list(chain.from_iterable(map(by_word, text.split())))
+        return tokenizer(text.rstrip()).split()
 
     return words
+
+
+@cache
+def _words_of_13a(options: BleuOptions) -> Callable[[str], tuple[str, ...]]:
+    return remembered_13a(_scorer(options).tokenizer)
 
 
 def _statistics(dtype: type) -> Callable[[Sequence[str], Sequence[Sequence[str]], Any], Statistics]:

@@ -2,7 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
 
+_REMEMBERED = 1 << 16  # words
+_APART = frozenset('.,;:!?)"')  # what 13a takes off the end of a word, whatever the word
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 # Scripts that put no spaces between words, by how the names of their letters start.
 _WITHOUT_SPACES = (
@@ -51,3 +55,23 @@ def words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_INVISIBLE)
     folded = unicodedata.normalize("NFKC", folded)
     return [folded[each.start() : each.end()] for each in _WORD.finditer(folded.translate(_roles))]
+
+
+def remembered_13a(tokenizer: Callable[[str], str]) -> Callable[[str], tuple[str, ...]]:
+    """What BLEU's tokenizer 13a makes of what stands between white space: a third of the time for whole lines.
+
+    None of its rules sees across white space, but for the one about lines that are broken behind a hyphen.
+
+    Args:
+        tokenizer: Lines to words with spaces between, as sacrebleu has it.
+    """
+
+    @lru_cache(_REMEMBERED)
+    def words(word: str) -> tuple[str, ...]:
+        if word.isalnum():
+            return (word,)
+        if word[-1] in _APART and word[:-1].isalnum():
+            return word[:-1], word[-1]
+        return tuple(tokenizer(word).split())
+
+    return words
