@@ -17,7 +17,7 @@ _PREDICTION = {
     "labels": "label prediction predictions predicted predicted_label text".split(),
     "label_sets": "labels prediction predictions text".split(),
     "values": "score prediction predictions predicted text".split(),
-    "probabilities": "scores labels probabilities probability score text".split(),
+    "probabilities": "scores labels probabilities probability prediction predictions score text".split(),
     "tags": "prediction predictions predicted_tags tags text".split(),
 }
 _REFERENCE = {
@@ -47,6 +47,8 @@ class Cells:
         self._prediction, self._references = prediction, list(references)
         self.reference_columns: list[str] = []
         self._columns: dict[int, str] = {}
+        self._labels: set[str] = set()
+        self._others: dict[int, str] = {}
 
     def prediction(self, record: Mapping[str, Any], system: int, where: str) -> Any:
         """The prediction in a record.
@@ -89,9 +91,11 @@ class Cells:
                 self._find(records[0], name, candidates, own, where, "reference") for name in given
             ]
         cells = []
-        for record in records:
+        for file, record in enumerate(records):
             for column in self.reference_columns:
-                name = column if column in record else self._other(record, where)
+                name = self._other(file, column, record, where) if file else column
+                if name not in record:
+                    raise DataError(f"{where} has no column {name}; there is {_names(record)}")
                 cells.append(record[name])
         if self.reads == "texts":
             return [text for cell in cells for text in self._texts(cell, where)]
@@ -101,11 +105,45 @@ class Cells:
             )
         return self._one(cells[0], where, "reference")
 
-    def _other(self, record: Mapping[str, Any], where: str) -> str:
-        """A second file of references may call its column by another name."""
-        if self._references:
-            raise DataError(f"{where} has no column {self._references[0]}; there is {_names(record)}")
-        return self._find(record, None, _REFERENCE[self.reads], (), where, "reference")
+    def check(self, predictions: Sequence[Any], reference: Any, where: str) -> None:
+        """Refuse what cannot be compared.
+
+        Args:
+            predictions: Of each system.
+            reference: What is right.
+            where: The record's place.
+
+        Raises:
+            DataError: Not a tag for every token, no distribution, or not over the same labels in all records.
+        """
+        for prediction in predictions:
+            if self.reads == "tags" and len(prediction) != len(reference):
+                raise DataError(
+                    f"{where} has {len(prediction):,} predicted tags and {len(reference):,} right ones",
+                    "give a tag for every token, in both",
+                )
+            if self.reads == "probabilities":
+                self._check_distribution(prediction, reference, where)
+
+    def _check_distribution(self, prediction: Mapping[str, float], reference: str, where: str) -> None:
+        self._labels = self._labels or {*prediction}
+        if {*prediction} != self._labels:
+            other = ", ".join(sorted({*prediction} ^ self._labels))
+            raise DataError(f"{where} has probabilities of other labels than the records before ({other})")
+        low, total = min(prediction.values(), default=0), sum(prediction.values())
+        if low < 0:
+            raise DataError(f"{where} has {low:g} for a probability", "from 0 to 1")
+        if abs(total - 1) >= 1e-2:
+            raise DataError(f"{where} has probabilities that sum to {total:g}; they are to sum to 1")
+        if reference not in prediction:
+            there = ", ".join(sorted(prediction))
+            raise DataError(f"{where} has the label {reference}, and no probability of it; there are those of {there}")
+
+    def _other(self, file: int, column: str, record: Mapping[str, Any], where: str) -> str:
+        """A second file of references may call its column by another name, the same in all its records."""
+        if file not in self._others and not self._references and column not in record:
+            self._others[file] = self._find(record, None, _REFERENCE[self.reads], (), where, "reference")
+        return self._others.get(file, column)
 
     def _find(
         self,
@@ -127,7 +165,9 @@ class Cells:
             others = [name for name in record if name not in taken and name != "id"]
             if len(others) != 1 or (what == "reference" and taken):
                 hint = f"--{what}-column NAME names it"
-                raise DataError(f"{where}: no column is called like a {what}; there is {_names(record)}", hint)
+                raise DataError(
+                    f"{where}: no column is called like a {what} for {self.metric}; there is {_names(record)}", hint
+                )
             found = others[0]
         return found
 

@@ -1,7 +1,9 @@
 """`hfcli eval --details FILE`: a line of JSON for each record, with its own scores, crash-safe and resumable."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +30,8 @@ class Details:
 
             self._digest = InputDigest()
             self._output = Output(self._path, settings=settings, resume=show.resume, overwrite=show.overwrite)
+            if self._output.complete:  # of what is not known any more: it is made anew
+                self._output = Output(self._path, settings=settings, resume=False, overwrite=False)
         self._skip = self.done
 
     def __bool__(self) -> bool:
@@ -41,23 +45,16 @@ class Details:
             self._output.close()
 
     @property
-    def complete(self) -> bool:
-        """An earlier run has finished it."""
-        return self._output is not None and self._output.complete
-
-    @property
     def done(self) -> int:
         """Records that an earlier run has written, where it did not come to its end."""
         return self._output.done if self._output is not None else 0
 
     def kept(self) -> Iterator[dict[str, Any]]:
-        """What an earlier run has written: of these, or of all."""
-        if self._path is None or not (self.done or self.complete):
+        """What an earlier run has written of these."""
+        if self._path is None or not self.done:
             return
-        with open(self._path if self.complete else f"{self._path}.partial", encoding="utf-8") as file:
-            for at, line in enumerate(file):
-                if at == self.done and not self.complete:
-                    return
+        with open(f"{os.path.realpath(self._path)}.partial", encoding="utf-8") as file:
+            for line in islice(file, self.done):
                 yield json.loads(line)
 
     def write(self, inputs: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]]) -> None:
@@ -67,7 +64,7 @@ class Details:
             inputs: What came in for each; on resume it has to be the same.
             lines: What is written of each.
         """
-        if self._output is None or self._output.complete:
+        if self._output is None:
             return
         skipped = min(self._skip, len(lines))
         for at, record in enumerate(inputs, 1):
@@ -81,5 +78,5 @@ class Details:
 
     def finish(self) -> None:
         """All records are written."""
-        if self._output is not None and not self._output.complete:
+        if self._output is not None:
             self._output.finish()

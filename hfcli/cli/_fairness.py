@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hfcli.cli import _measure, _outcome
+from hfcli.cli import _files, _measure, _outcome
 from hfcli.cli._cells import Cells
 from hfcli.cli._details import Details
 from hfcli.cli._measure import Taken
@@ -41,6 +41,7 @@ def toxicity(
         raise UsageError("toxicity needs --scorer MODEL, a classifier that knows it", _TOXICITY)
     if not stored.predictions:
         raise UsageError("toxicity measures texts that are there already", _TOXICITY)
+    _files.no_references(stored, "toxicity")
     from hfcli import tasks
     from hfcli.runtime import environment
     from hfcli.runtime.scoring import Scorer
@@ -55,7 +56,10 @@ def toxicity(
         with Details(show, settings) as details:
             taken = places.taken(scorer, console, len(stored.predictions))
             systems = [(name, "") for name in _measure.system_names(stored.predictions)]
-            return _measure.measure(taken, asked, systems, lambda each: f"none|{scorer.system}", details, options)
+            outcome = _measure.measure(taken, asked, systems, lambda each: f"none|{scorer.system}", details, options)
+        if places.blank:
+            console.note(f"{places.blank:,} {'texts are' if places.blank > 1 else 'text is'} empty, and scored 0")
+        return outcome
 
 
 class _Texts:
@@ -66,6 +70,7 @@ class _Texts:
         self._cells = Cells("text", options.metric[0], stored.prediction_column, [])
         self._places = iter(outputs)
         self._waiting: list[tuple[Together, list[str]]] = []
+        self.blank = 0
 
     def taken(self, scorer: "Scorer", console: Console, systems: int) -> Iterator[Taken]:
         """Records with the scores of their texts."""
@@ -88,6 +93,7 @@ class _Texts:
         for place in self._places:
             texts = [self._cells.prediction(record, s, place.where) for s, record in enumerate(place.predictions)]
             self._waiting.append((place, texts))
+            self.blank += sum(not text.strip() for text in texts)
             yield from ((place.where, text) for text in texts)
 
 
@@ -127,7 +133,7 @@ def counterfactual(
             taken, asked, [(opened.name, opened.system)], lambda each: f"{opened.data}|swap:{words}", details, options
         )
     total = len(opened.rows)
-    said = f"{len(records):,} of {_outcome.counted(total)}, those with such words"
+    said = f"the {len(records):,} of {_outcome.counted(total)} that have such words"
     return outcome._replace(counted=said, more={"records": total})
 
 

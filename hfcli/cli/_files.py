@@ -13,6 +13,7 @@ from hfcli.cli._outcome import Outcome
 from hfcli.cli._outputs import Outputs, Together
 from hfcli.cli._scores import file_name
 from hfcli.cli.console import Console
+from hfcli.errors import UsageError
 from hfcli.options.evaluating import MetricOptions, ShowOptions, StoredOptions
 from hfcli.records import dumps
 
@@ -33,12 +34,25 @@ def measure(console: Console, stored: StoredOptions, options: MetricOptions, sho
         places = iter(outputs)
         first = next(places)
         asked = _measure.families(options.metric, lambda: _has_lists(first))
+        if all(each.wanted.family.reads == "text" for each in asked):
+            no_references(stored, asked[0].metrics[0].title)
         reader = _Reader(console, outputs, asked, stored, options.group_by)
         taken = map(reader.take, chain([first], places))
         systems = [(name, "") for name in _measure.system_names(stored.predictions)]
         outcome = _measure.measure(taken, asked, systems, reader.data, details, options)
         reader.notes()
     return outcome
+
+
+def no_references(stored: StoredOptions, metric: str) -> None:
+    """Refuse references where nothing is compared with them.
+
+    Raises:
+        UsageError: There are some.
+    """
+    for flag, given in (("--references", stored.references), ("--reference-column", stored.reference_column)):
+        if given:
+            raise UsageError(f"{metric} needs no references", f"leave out {flag}")
 
 
 def _has_lists(first: Together) -> bool:
@@ -80,6 +94,8 @@ class _Reader:
             [cells.prediction(record, s, where) for cells in self._cells] for s, record in enumerate(place.predictions)
         ]
         references = [cells.references(place.references, apart, where) for cells in self._cells]
+        for at, cells in enumerate(self._cells):
+            cells.check([system[at] for system in predictions], references[at], where)
         if not apart:
             for known, reference in zip(self._hashes, references, strict=True):
                 known.update(dumps({"": reference}).encode("utf-8", "replace") + b"\n")
@@ -90,8 +106,12 @@ class _Reader:
         )
 
     def _count(self, predictions: list[list[Any]], references: list[Any]) -> None:
+        reads_before: set[str] = set()
         for at, each in enumerate(self._asked):
             reads = each.wanted.family.reads
+            if reads in reads_before:  # the same cells again
+                continue
+            reads_before.add(reads)
             if reads == "texts":
                 self._empty[0] += sum(not system[at].strip() for system in predictions)
                 self._empty[1] += sum(not text.strip() for text in references[at])
@@ -114,12 +134,12 @@ class _Reader:
     def notes(self) -> None:
         """Say what was odd, once all is read."""
         for count, what, then in (
-            (self._empty[0], "prediction", "score as any other text"),
-            (self._empty[1], "reference", "nothing can be like them"),
+            (self._empty[0], "prediction", "scored"),
+            (self._empty[1], "reference", "compared"),
         ):
             if count:
                 many = f"{count:,} {what}s are" if count > 1 else f"1 {what} is"
-                self._console.note(f"{many} empty; {then}")
+                self._console.note(f"{many} empty, and {then} as any other text")
         predicted, right = self._labels
         if predicted and not predicted & right:
             self._console.note(

@@ -29,13 +29,13 @@ def measure(
         DataError: A file cannot be read, or holds what cannot be measured.
         ModelError: A metric cannot be loaded.
     """
-    _refuse(stored, options, show)
+    _refuse(stored, loading, options, show)
     from hfcli.runtime import environment
     from hfcli.runtime.foreign import Foreign
 
     environment.silence()
     names = [name.removeprefix(FOREIGN) for name in options.metric]
-    found = [Foreign(name, loading.trust_remote_code, loading.offline) for name in names]
+    found = [Foreign(name, loading.offline, options.confidence_level) for name in names]
     predictions: list[list[Any]] = [[] for _ in stored.predictions]
     references: list[Any] = []
     with Outputs(stored.predictions, stored.references) as outputs:
@@ -46,13 +46,28 @@ def measure(
             references.append(_cell(place.references[0], column, _REFERENCE, place.where))
         data = file_name(stored.references[0], outputs.digests[0])
     systems = _measure.system_names(stored.predictions)
-    results = [_result(name, found, cells, references, data) for name, cells in zip(systems, predictions, strict=True)]
+    pairs = zip(systems, predictions, strict=True)
+    level = options.confidence_level
+    results = [_result(name, found, cells, references, data, level) for name, cells in pairs]
     return Outcome(results, [], _outcome.counted(len(references)))
 
 
-def _refuse(stored: StoredOptions, options: MetricOptions, show: ShowOptions) -> None:
+def _refuse(stored: StoredOptions, loading: LoadingOptions, options: MetricOptions, show: ShowOptions) -> None:
     if not all(name.startswith(FOREIGN) for name in options.metric):
         raise UsageError("metrics of evaluate and of hfcli are measured apart", "ask for them one after the other")
+    if FOREIGN in options.metric:
+        raise UsageError(f"--metric {FOREIGN} names no metric", f"--metric {FOREIGN}./folder/metric.py")
+    if not loading.trust_remote_code:
+        raise UsageError(f"{options.metric[0]} runs code that is not hfcli's", "read it, then add --trust-remote-code")
+    usual = MetricOptions()
+    for flag, differs in (
+        ("--resamples", options.resamples != usual.resamples),
+        ("--seed", options.seed != usual.seed),
+    ):
+        if differs:
+            raise UsageError(
+                f"{flag} is about hfcli's own metrics; intervals of others are jackknives", f"leave out {flag}"
+            )
     for flag, used in (("-o", show.output), ("--details", show.details), ("--group-by", options.group_by)):
         if used is not None:
             raise UsageError(
@@ -71,14 +86,17 @@ def _cell(record: Any, given: str | None, candidates: tuple[str, ...], where: st
     return record[column]
 
 
-def _result(name: str, metrics: Any, predictions: list[Any], references: list[Any], data: str) -> "Result":
+def _result(
+    name: str, metrics: Any, predictions: list[Any], references: list[Any], data: str, level: float
+) -> "Result":
     from hfcli.metrics.base import Family, Statistics
     from hfcli.metrics.results import Part, Result, Scored
 
     parts, scores = [], []
+    intervals = "jackknife20" if level == 0.95 else f"jackknife20-{100 * level:g}"
     for at, metric in enumerate(metrics):
         measured = metric.scores(predictions, references)
-        signature = f"data:{data}|n:{len(references)}|ci:jackknife20|evaluate:{metric.version}|hfcli:{__version__}"
+        signature = f"data:{data}|n:{len(references)}|ci:{intervals}|evaluate:{metric.version}|hfcli:{__version__}"
         family = Family("foreign", "texts", lambda *_: Statistics({}), lambda *_: None)  # type: ignore[arg-type]
         parts.append(Part(family, None, tuple(each for each, _ in measured), Statistics({}), signature))
         scores += [Scored(each, score, at) for each, score in measured]

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hfcli.cli import _measure
+from hfcli.cli import _measure, _outcome
 from hfcli.cli._details import Details
 from hfcli.cli._measure import Asked, Taken
 from hfcli.cli._outcome import Outcome
@@ -48,6 +48,7 @@ def of_model(
     opened = labelled.open_classifier(task, model, data.data(), texts, label_column, console.tell)
     console.begin()
     names = options.metric or list(DEFAULTS[opened.reads])
+    _outcome.check_limits(show, names)
     asked = _measure.families(names, lambda: opened.reads == "label_sets")
     _check(asked, opened)
     settings = {"model": opened.system, "data": opened.data, "metric": names}
@@ -101,7 +102,7 @@ class _Taken:
         records = iter(zip(opened.records(), places, self._ids, self._groups, opened.targets, strict=True))
         for line in self._details.kept():
             predictions = [
-                line["prediction" if not at else f"prediction_{reads}"] for at, reads in enumerate(self._reads)
+                line["prediction" if reads == self._reads[0] else f"prediction_{reads}"] for reads in self._reads
             ]
             self.kept += 1
             yield self._one(next(records), predictions)

@@ -151,6 +151,12 @@ class _Collector:
         self.references = [(0, 0)] * len(asked)
         self._ids: list[str | None] = []
         self._waiting: list[list[Taken]] = []
+        self._titles: list[list[str]] = []
+        if details:
+            from hfcli.metrics.results import titles
+
+            left = iter(titles([(each.wanted.options, each.metrics) for each in asked]))
+            self._titles = [[next(left) for _ in each.metrics] for each in asked]
 
     def batches(self, taken: Iterator[Taken]) -> Iterator[Batch]:
         """Chunks of records, as long as there are some.
@@ -193,8 +199,8 @@ class _Collector:
         chunk = self._waiting.pop(0)
         lines = [self._begun(each, s) for each in chunk for s in range(len(self._systems))]
         for s in range(len(self._systems)):
-            for asked, statistics in zip(self._asked, found[s], strict=True):
-                self._score(asked, statistics, lines[s :: len(self._systems)])
+            for asked, titles, statistics in zip(self._asked, self._titles, found[s], strict=True):
+                self._score(asked, titles, statistics, lines[s :: len(self._systems)])
         inputs = [each.input for each in chunk for _ in self._systems]
         self._details.write(inputs, lines)
 
@@ -205,17 +211,19 @@ class _Collector:
         values = zip(self._asked, taken.predictions[system], taken.references, strict=True)
         for asked, prediction, reference in values:
             reads = asked.wanted.family.reads
-            end = f"_{reads}" if "prediction" in line else ""
-            line |= {f"prediction{end}": prediction} | ({} if reads == "text" else {f"reference{end}": reference})
+            end = f"_{reads}" if reads != self._asked[0].wanted.family.reads else ""
+            alone = reads in ("text", "scored")
+            line |= {f"prediction{end}": prediction} | ({} if alone else {f"reference{end}": reference})
         return line
 
-    def _score(self, asked: Asked, statistics: "Statistics", lines: list[dict[str, Any]]) -> None:
+    @staticmethod
+    def _score(asked: Asked, titles: list[str], statistics: "Statistics", lines: list[dict[str, Any]]) -> None:
         from hfcli import metrics
 
-        for metric in asked.metrics:
+        for metric, title in zip(asked.metrics, titles, strict=True):
             values = metrics.each(metric, asked.wanted.family, statistics, asked.wanted.options)
             for line, value in zip(lines, values.tolist(), strict=True):
-                line[metric.title] = value if value == value else None
+                line[title] = value if value == value else None
 
 
 _ENDS = (".gz", ".txt", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".conll")
@@ -246,4 +254,6 @@ def group_of(column: str | None, records: Sequence[Mapping[str, Any]], where: st
         raise DataError(
             f"{where} has no column {column} for --group-by; there is {', '.join(there)}", did_you_mean(column, there)
         )
-    return str(record[column])
+    from hfcli.metrics.groups import name
+
+    return name(record[column])

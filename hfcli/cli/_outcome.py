@@ -1,12 +1,13 @@
 """What `hfcli eval` has measured: put together, kept for comparison, compared with what was demanded."""
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hfcli.errors import DataError, UsageError
+from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.options.evaluating import ShowOptions
 
 if TYPE_CHECKING:
@@ -37,56 +38,144 @@ def counted(count: int, what: str = "record") -> str:
     return f"{count:,} {what}{'s' * (count != 1)}"
 
 
-def together(outcomes: Sequence[Outcome]) -> Outcome:
-    """Several models, measured one after the other on the same records, in one table."""
-    results = [result for outcome in outcomes for result in outcome.results]
-    models = [each for outcome in outcomes for each in outcome.more.get("models", [])]
+def together(outcomes: Sequence[Outcome], names: Sequence[str]) -> Outcome:
+    """Several models, measured one after the other on the same records, in one table.
+
+    Args:
+        outcomes: Of each model.
+        names: The models as they were asked for, whose ends they are called by where short names are the same.
+
+    Raises:
+        DataError: They give different things, and were measured by different metrics.
+    """
+    results = [outcome.results[0] for outcome in outcomes]
+    if len({result.name for result in results}) < len(results):
+        results = [result._replace(name=name) for result, name in zip(results, _apart(names), strict=True)]
+    for result in results[1:]:
+        if result.titles() != results[0].titles():
+            ways = [", ".join(each.titles()) for each in (results[0], result)]
+            raise DataError(
+                f"{results[0].name} and {result.name} were not measured in the same way: {ways[0]}, and {ways[1]}",
+                "--metric NAME, or measure them one after the other",
+            )
+    about = [each for outcome in outcomes for each in outcome.more.get("models", [])]
+    models = [{**each, "name": result.name} for each, result in zip(about, results, strict=False)]
     groups = [found for outcome in outcomes for found in outcome.groups]
-    counted = list(dict.fromkeys(outcome.counted for outcome in outcomes))
-    return Outcome(results, groups, " or ".join(counted), {"models": models} if models else {})
+    more = {**outcomes[0].more, **({"models": models} if models else {})}
+    counts = dict.fromkeys(outcome.counted for outcome in outcomes)
+    return Outcome(results, groups, " or ".join(counts), more)
 
 
 def odd(outcome: Outcome) -> list[str]:
     """What should be known of the scores, as sentences."""
     found = [part.family.odd(part.statistics) for result in outcome.results for part in result.parts]
+    for result in outcome.results:
+        of = f" of {result.name}" if len(outcome.results) > 1 else ""
+        for title, each in zip(result.titles(), result.scores, strict=True):
+            found += [f"{title}{of} is not defined for these records"] if each.score.value != each.score.value else []
     return [sentence for sentence in dict.fromkeys([*found, _differ(outcome)]) if sentence]
 
 
 def _differ(outcome: Outcome) -> str:
     """Which scores cannot be compared between the systems; "" where all can."""
-    first = outcome.results[0]
     titles = []
-    for at, each in enumerate(first.scores):
+    for at, title in enumerate(outcome.results[0].titles()):
         ways = {result.signature(result.scores[at]) for result in outcome.results}
-        titles += [each.metric.title] if len(ways) > 1 else []
+        titles += [title] if len(ways) > 1 else []
     if not titles:
         return ""
     return f"{', '.join(titles)} cannot be compared between these: the signatures say in what they differ"
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """As much of the ends of different paths as tells them apart."""
+    parts = [name.rstrip("/").split("/") for name in names]
+    ends = (["/".join(part[-count:]) for part in parts] for count in range(2, max(map(len, parts)) + 1))
+    return next((some for some in ends if len({*some}) == len(some)), [*names])
+
+
+def check_files(show: ShowOptions, inputs: Sequence[str | None], systems: int) -> None:
+    """Refuse outputs that would be lost or could not be written, before anything is measured.
+
+    Args:
+        show: -o and --details.
+        inputs: What is read.
+        systems: How many are measured.
+
+    Raises:
+        UsageError: An output is what is read, or the other one, or one file for several systems.
+        DataError: -o is in no folder.
+    """
+    for flag, path in (("-o", show.output), ("--details", show.details)):
+        for given in filter(None, inputs):
+            with contextlib.suppress(OSError):
+                if path is not None and os.path.samefile(path, given):
+                    raise UsageError(f"{flag} {path} is what is read, and would be lost", f"{flag} another file")
+    if show.output is None:
+        return
+    if show.details is not None and os.path.realpath(show.output) == os.path.realpath(show.details):
+        raise UsageError("-o and --details are one file", "-o another file")
+    if _is_folder(show.output):
+        return
+    if systems > 1:
+        raise UsageError(f"-o {show.output} is one file, and {systems} systems are measured", f"-o {show.output}/")
+    if not os.path.isdir(os.path.dirname(show.output) or "."):
+        raise DataError(
+            f"cannot write {show.output} (no such file or directory)", f"mkdir -p {os.path.dirname(show.output)}"
+        )
+
+
+def _is_folder(path: str) -> bool:
+    return path.endswith("/") or os.path.isdir(path)
 
 
 def keep(outcome: Outcome, path: str) -> None:
     """Write results as files that `hfcli compare` reads: one system's into a file, several into a folder.
 
     Raises:
-        UsageError: There are several systems, and the path is no folder.
         DataError: It cannot be written.
     """
     from hfcli.metrics.results import to_json
     from hfcli.records import dumps
 
-    several = len(outcome.results) > 1
-    if several and not (path.endswith("/") or os.path.isdir(path)):
-        raise UsageError(f"-o {path} is one file, and {len(outcome.results)} systems were measured", f"-o {path}/")
-    for result in outcome.results:
-        name = os.path.join(path, re.sub(r"[^\w.-]+", "-", result.name) + ".json") if several else path
+    folder = _is_folder(path)
+    names = [re.sub(r"[^\w.-]+", "-", result.name) for result in outcome.results]
+    if len(set(names)) < len(names):
+        names = [f"{at}-{name}" for at, name in enumerate(names, 1)]
+    for result, short in zip(outcome.results, names, strict=True):
+        name = os.path.join(path, f"{short}.json") if folder else path
         try:
-            if several:
+            if folder:
                 os.makedirs(path, exist_ok=True)
             with open(name + ".partial", "w", encoding="utf-8") as file:
                 file.write(dumps(to_json(result)) + "\n")
             os.replace(name + ".partial", name)
         except OSError as error:
             raise DataError(f"cannot write {name} ({(error.strerror or str(error)).lower()})") from error
+
+
+def check_limits(show: ShowOptions, metrics: Sequence[str]) -> None:
+    """Refuse --fail-under for what will not be measured, before anything is.
+
+    Args:
+        show: --fail-under.
+        metrics: What --metric says, or what is measured without it.
+
+    Raises:
+        UsageError: It names another metric.
+    """
+    from hfcli.metrics import asked
+
+    there = [metric.title for text in metrics for metric in asked(text).metrics]
+    for name in show.limits():
+        if name.partition(":")[0] not in there:
+            raise _not_measured(name, there)
+
+
+def _not_measured(name: str, there: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"--fail-under {name}: {name} is not measured; there is {', '.join(there)}", did_you_mean(name, there)
+    )
 
 
 def fails(outcome: Outcome, show: ShowOptions) -> list[str]:
@@ -97,13 +186,20 @@ def fails(outcome: Outcome, show: ShowOptions) -> list[str]:
     """
     limits, said = show.limits(), []
     for result in outcome.results:
-        by_title = {each.metric.title: each for each in result.scores}
+        titles = result.titles()
         for name, limit in limits.items():
-            if name not in by_title:
-                raise UsageError(f"--fail-under {name}: {name} is not measured; there is {', '.join(by_title)}")
-            value, better = by_title[name].score.value, by_title[name].metric.better
-            worse = value < limit if better == "higher" else value > limit
-            if worse or value != value:
-                of = f" of {result.name}" if len(outcome.results) > 1 else ""
-                said.append(f"{name}{of} is {value:.6g}, and {'above' if better == 'lower' else 'below'} {limit:g}")
+            meant = [
+                (title, each)
+                for title, each in zip(titles, result.scores, strict=True)
+                if name in (title, each.metric.title)
+            ]
+            if not meant:
+                raise _not_measured(name, titles)
+            of = f" of {result.name}" if len(outcome.results) > 1 else ""
+            for title, each in meant:
+                value, side = each.score.value, "above" if each.metric.better == "lower" else "below"
+                if value != value:
+                    said.append(f"{title}{of} is not defined, and has to be {limit:g}")
+                elif value > limit if side == "above" else value < limit:
+                    said.append(f"{title}{of} is {value:.6g}, and {side} {limit:g}")
     return said

@@ -79,9 +79,13 @@ def reduced(
                 keep(first, future.result())
         for first, future in waiting:
             keep(first, future.result())
-    finally:
+    except BaseException:
         if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
+            _end_workers()
+        raise
+    finally:
+        if pool is not None:  # waited for: a pool that is closed while Python ends leaves a traceback
+            pool.shutdown(wait=True, cancel_futures=True)
     return _joined(parts)
 
 
@@ -91,6 +95,14 @@ def _pool(cores: int) -> "ProcessPoolExecutor":
     from concurrent.futures import ProcessPoolExecutor
 
     return ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=_quiet)
+
+
+def _end_workers() -> None:
+    """Nobody wants what they are working on; a command has no other processes of this kind."""
+    from multiprocessing import active_children
+
+    for process in active_children():
+        process.terminate()
 
 
 def _quiet() -> None:

@@ -1,6 +1,7 @@
 """How scores look: a table on a terminal, one JSON object elsewhere; never without an interval and a number."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from hfcli.metrics.results import Result
 
 _CLASSES = 20  # rows of a table of classes
-_NAME = 40  # columns of a name at most
 
 
 def file_name(path: str, sha256: str) -> str:
@@ -33,7 +33,7 @@ def lines(outcome: "Outcome") -> list[str]:
     several = len(outcome.results) > 1
     shown = _systems(outcome) if several else _one(outcome.results[0], outcome.counted)
     for result, found in zip(outcome.results, outcome.groups, strict=False):
-        shown += ["", *([result.name] if several else []), *groups(found)]
+        shown += ["", *([one_line(result.name)] if several else []), *groups(found, result.titles())]
     if not several:
         shown += _classes(outcome.results[0])
     shown += [*outcome.lines, "", *_signatures(outcome)]
@@ -46,7 +46,7 @@ def as_json(outcome: "Outcome") -> dict[str, Any]:
     for at, result in enumerate(outcome.results):
         told: dict[str, Any] = _entries(result)
         if outcome.groups:
-            told |= groups_json(outcome.groups[at])
+            told |= groups_json(outcome.groups[at], result.titles())
         if classes := _report(result):
             told["classes"] = classes
         systems.append(told)
@@ -59,7 +59,8 @@ def as_json(outcome: "Outcome") -> dict[str, Any]:
 def _entries(result: "Result") -> dict[str, Any]:
     from hfcli.metrics.results import entry
 
-    told: dict[str, Any] = {"scores": [entry(result, each) for each in result.scores]}
+    entries = zip(result.titles(), result.scores, strict=True)
+    told: dict[str, Any] = {"scores": [{**entry(result, each), "metric": title} for title, each in entries]}
     return told | ({"system": result.system} if result.system else {})
 
 
@@ -71,76 +72,103 @@ def value(metric: "Metric", score: float) -> str:
 
 
 def cell(metric: "Metric", score: "Score") -> str:
-    """A score with its interval, 24 characters wide."""
-    return f"{value(metric, score.value):>8}  {interval(score.low, score.high)}"
+    """A score with its interval."""
+    return "  ".join(_numbers(metric, score))
+
+
+def _numbers(metric: "Metric", score: "Score") -> tuple[str, str]:
+    if score.value != score.value:
+        return f"{'-':>8}", "not defined"
+    known = interval(score.low, score.high) if score.low == score.low else "no interval"
+    return f"{value(metric, score.value):>8}", known
 
 
 def _one(result: "Result", counted: str) -> list[str]:
     """A row a metric."""
-    rows = [("", "score", "interval", "scale", "")]
-    for at, each in enumerate(result.scores):
-        metric, score = each.metric, each.score
-        scale = (metric.scale or "from 0 up") + (", lower is better" if metric.better == "lower" else "")
-        numbers = value(metric, score.value), interval(score.low, score.high)
-        rows.append((metric.title, *numbers, scale, "" if at else counted))
+    rows = [("", "score", "interval", "scale")]
+    for title, each in zip(result.titles(), result.scores, strict=True):
+        scale = (each.metric.scale or "from 0 up") + ", lower is better" * (each.metric.better == "lower")
+        rows.append((title, *_numbers(each.metric, each.score), scale))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     shown = []
-    for title, number, ends, scale, end in rows:
-        columns = (f"{title:<{widths[0]}}", f"{number:>{max(widths[1], 8)}}", f"{ends:<{max(widths[2], 14)}}")
-        shown.append("  ".join([*columns, f"{scale:<{widths[3]}}", end]).rstrip())
-    return shown
+    for title, number, ends, scale in rows:
+        columns = (f"{title:<{widths[0]}}", f"{number:>{widths[1]}}", f"{ends:<{max(widths[2], 14)}}")
+        shown.append("  ".join([*columns, f"{scale:<{widths[3]}}"]))
+    first = f"{shown[1]}  {counted}"
+    fits = len(first) <= _columns()
+    shown = [line.rstrip() for line in shown]
+    return [shown[0], first, *shown[2:]] if fits else [*shown, "", counted]
 
 
 def _systems(outcome: "Outcome") -> list[str]:
     """A row a system, a column a metric."""
-    first, models = outcome.results[0], outcome.more.get("models", [])
-    more = ["parameters", "per second"] if models else []
-    rows = [["", *(each.metric.title for each in first.scores), *more]]
-    for at, result in enumerate(outcome.results):
-        about = [f"{models[at]['parameters']:,}", f"{models[at]['per_second']:,.4g}"] if models else []
-        name = one_line(result.name)
-        scores = [cell(each.metric, each.score) for each in result.scores]
-        rows.append([fit(name, _NAME) if len(name) > _NAME else name, *scores, *about])
-    lower = [each.metric.title for each in first.scores if each.metric.better == "lower"]
-    end = f"{outcome.counted} each" + (f" · lower is better: {', '.join(lower)}" if lower else "")
-    return [*_table(rows, len(more)), "", end]
+    names, scores = [result.name for result in outcome.results], outcome.results[0].scores
+    titles = outcome.results[0].titles()
+    columns = [
+        (title, [cell(each.metric, result.scores[at].score) for result in outcome.results])
+        for at, (title, each) in enumerate(zip(titles, scores, strict=True))
+    ]
+    if speed := outcome.more.get("models", []):
+        sizes = [f"{about['parameters']:>12,}{about['per_second']:>12,.4g}" for about in speed]
+        columns.append((f"{'parameters':>12}{'per second':>12}", sizes))
+    lower = [title for title, each in zip(titles, scores, strict=True) if each.metric.better == "lower"]
+    end = f"; lower is better: {', '.join(lower)}" if lower else ""
+    return [*_table(names, columns), "", f"each on {outcome.counted}{end}"]
 
 
-def _table(rows: Sequence[Sequence[str]], numbers: int) -> list[str]:
-    """Columns side by side, the last ones, numbers, on the right of theirs."""
-    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    shown = []
-    for row in rows:
-        padded = [text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True)]
-        split = len(row) - numbers
-        padded[split:] = [f"{text:>{width}}" for text, width in zip(row[split:], widths[split:], strict=True)]
-        shown.append("  ".join(padded).rstrip())
+def groups(found: "Sequence[Grouped]", titles: Sequence[str] = (), *, gap: bool = True) -> list[str]:
+    """A row a group, a column a metric, and the gap.
+
+    Args:
+        found: By metric.
+        titles: What they are called, () for their own titles.
+        gap: Whether it is shown.
+    """
+    names, last = list(found[0].scores), gap and len(found[0].scores) > 1
+    columns = [
+        (title, [cell(each.metric, score) for score in [*each.scores.values(), *([each.gap] if last else [])]])
+        for title, each in zip(titles or [each.metric.title for each in found], found, strict=True)
+    ]
+    counts = [f"{score.n:>9,}" for score in found[0].scores.values()]
+    return _table([*names, *(["gap"] if last else [])], columns, (f"{'n':>9}", [*counts, ""]))
+
+
+_Column = tuple[str, list[str]]  # its head, and a cell a row
+
+
+def _table(names: Sequence[str], columns: Sequence[_Column], end: _Column = ("", [])) -> list[str]:
+    """Columns side by side, as many as fit; what does not fit goes below. The last one stands in each block."""
+    names = [one_line(name) for name in names]
+    width = min(max(map(cells, names)), 30)
+    wide = max(24, *(len(text) for head, some in columns for text in [head, *some]))
+    at_once = max(1, (_columns() - width - len(end[0]) - 2 * bool(end[0])) // (wide + 2))
+    shown: list[str] = []
+    for at in range(0, len(columns), at_once):
+        block = [*columns[at : at + at_once], *([end] if end[0] else [])]
+        shown += [""] * bool(shown)
+        shown.append(" " * width + "".join(f"  {head:<{wide}}" for head, _ in block).rstrip())
+        for row, name in enumerate(names):
+            cells_of_row = "".join(f"  {some[row]:<{wide}}" for _, some in block if some[row:])
+            shown.append((fit(name, width) + cells_of_row).rstrip())
     return shown
 
 
-def groups(found: "Sequence[Grouped]", *, gap: bool = True) -> list[str]:
-    """A row a group, a column a metric, and the gap."""
-    names = list(found[0].scores)
-    rows = [["", *(each.metric.title for each in found), "n"]]
-    for name in names:
-        label = one_line(name)
-        scores = [cell(each.metric, each.scores[name]) for each in found]
-        rows.append([fit(label, _NAME) if len(label) > _NAME else label, *scores, f"{found[0].scores[name].n:,}"])
-    if gap and len(names) > 1:
-        rows.append(["gap", *(cell(each.metric, each.gap) for each in found), ""])
-    return _table(rows, 1)
+def _columns() -> int:
+    """How wide a table may be."""
+    return max(shutil.get_terminal_size().columns, 80)
 
 
-def groups_json(found: "Sequence[Grouped]") -> dict[str, Any]:
+def groups_json(found: "Sequence[Grouped]", titles: Sequence[str] = ()) -> dict[str, Any]:
     """The same for programs."""
 
-    def told(metric: "Metric", score: "Score") -> dict[str, Any]:
+    def told(title: str, score: "Score") -> dict[str, Any]:
         numbers = {"score": score.value, "low": score.low, "high": score.high}
         shown = {name: number if number == number else None for name, number in numbers.items()}
-        return {"metric": metric.title, **shown, "n": score.n}
+        return {"metric": title, **shown, "n": score.n}
 
-    by_name = {name: [told(each.metric, each.scores[name]) for each in found] for name in found[0].scores}
-    return {"groups": by_name, "gaps": [told(each.metric, each.gap) for each in found]}
+    both = list(zip(titles or [each.metric.title for each in found], found, strict=True))
+    by_name = {name: [told(title, each.scores[name]) for title, each in both] for name in found[0].scores}
+    return {"groups": by_name, "gaps": [told(title, each.gap) for title, each in both]}
 
 
 def _report(result: "Result") -> list[dict[str, Any]]:
@@ -157,7 +185,7 @@ def _classes(result: "Result") -> list[str]:
     rows = _report(result)
     if not rows:
         return []
-    width = min(max(len(one_line(row["label"])) for row in rows), 30)
+    width = min(max(cells(one_line(row["label"])) for row in rows), 30)
     shown = ["", f"{'':<{width}}  precision  recall     f1         n"]
     for row in rows[:_CLASSES]:
         start = (
@@ -178,9 +206,9 @@ def _signatures(outcome: "Outcome") -> list[str]:
         for each in result.scores:
             by_rest.setdefault(result.parts[each.part].signature, []).append(each.metric.title)
         for rest, titles in by_rest.items():
-            ways.setdefault(f"{','.join(titles)}|{rest}", []).append(result.name)
+            ways.setdefault(f"{','.join(titles)}|{rest}", []).append(one_line(result.name))
     shown = []
     for way, names in ways.items():
         of = f"  ({', '.join(names)})" if len(names) < len(outcome.results) else ""
         shown.append(f"score   {way}{of}")
-    return shown + [f"system  {result.system}" for result in outcome.results if result.system]
+    return shown + [f"system  {one_line(result.system)}" for result in outcome.results if result.system]

@@ -1,18 +1,16 @@
 """`hfcli eval`: scores with intervals, of a model or of outputs that are there already."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 import typer
 
-from hfcli.cli import _outcome, _scores
+from hfcli.cli import _fitting, _outcome, _scores
 from hfcli.cli._expand import expand
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
-from hfcli.errors import Exit, UsageError
+from hfcli.errors import Exit, Terminated, UsageError
 from hfcli.options import DEFAULT_MODEL, ModelOptions
 from hfcli.options.answering import (
     AnswersOptions,
@@ -29,6 +27,7 @@ from hfcli.options.evaluating import (
     FairnessOptions,
     MeasuredData,
     MetricOptions,
+    ModelNames,
     ModelsOptions,
     PerplexityOptions,
     PromptedOptions,
@@ -44,7 +43,6 @@ _MODELS = {
     "text-generation": DEFAULT_MODEL,
     "perplexity": DEFAULT_MODEL,
 }
-_ENVIRONMENT = {"model": "HFCLI_MODEL", "offline": "HF_HUB_OFFLINE"}  # what is set there is not meant for this line
 _NOTHING = "--dataset NAME measures a model, --predictions FILE stored outputs, --metric perplexity a language model"
 
 
@@ -86,8 +84,9 @@ def eval(
         if measured.list_metrics:
             return _list(console, show)
         if stored.stored:
-            loads = any(name == "toxicity" or name.startswith(FOREIGN) for name in measured.metric)
-            _no_model(about_model[1:] if loads else about_model)
+            loads = any(name in ("toxicity", "toxic_share") or name.startswith(FOREIGN) for name in measured.metric)
+            named = ModelNames(models.model)
+            _fitting.no_model((named, *about_model[1:]) if loads else about_model)
             outcome = _stored(console, measured, stored, models, fairness, show)
         else:
             reading = Reading(questions, WindowOptions(texts.max_length, texts.doc_stride), longest, none)
@@ -95,24 +94,13 @@ def eval(
             call = _Call(console, measured, stored, models, data, texts, perplexity, prompted, reading, fairness, show)
             outcome = call.outcome()
         _end(console, outcome, show)
+    except (KeyboardInterrupt, Terminated):
+        if show.details is not None and os.path.exists(f"{os.path.realpath(show.details)}.partial"):
+            console.close()
+            console.hint("the same line with --resume goes on from there")
+        raise
     finally:
         console.close()
-
-
-def _no_model(groups: Sequence[Any]) -> None:
-    """Refuse flags that mean nothing for stored outputs.
-
-    Raises:
-        UsageError: Says which.
-    """
-    for group in groups:
-        for field in fields(group):
-            value = getattr(group, field.name)
-            meant = not os.environ.get(_ENVIRONMENT.get(field.name, ""))
-            usual = field.default_factory() if callable(field.default_factory) else field.default
-            if value != usual and meant:
-                flag = "--" + field.name.replace("_", "-")
-                raise UsageError(f"{flag} is about a model, and --predictions are there already", f"leave out {flag}")
 
 
 def _no_references(stored: StoredOptions) -> None:
@@ -133,6 +121,7 @@ def _stored(
     Raises:
         UsageError: There is no metric, or metrics that cannot be measured together.
     """
+    _outcome.check_files(show, [*stored.predictions, *stored.references], len(stored.predictions))
     if not measured.metric:
         raise UsageError("no --metric says what to measure", "hfcli eval --list-metrics shows what there is")
     names = [name.partition(":")[0] for name in measured.metric]
@@ -145,7 +134,8 @@ def _stored(
         from hfcli.cli import _foreign
 
         return _foreign.measure(console, stored, models, measured, show)
-    if "toxicity" in names:
+    _outcome.check_limits(show, measured.metric)
+    if _fitting.stored(measured.metric, fairness) == "scored":
         from hfcli.cli import _fairness
 
         model = models.each(fairness.scorer or "")[0]
@@ -189,12 +179,21 @@ class _Call:
 
     def outcome(self) -> Outcome:
         """The scores of one model, or of several."""
-        named = len(self.models.model)
-        if named > 1 and self.show.details is not None:
+        named = self.models.model
+        if len(named) > 1 and self.show.details is not None:
             raise UsageError("--details is about one model", "measure the models one after the other")
+        if len(named) > 1 and self.data.dataset == "-":
+            raise UsageError("standard input is read once, and several models were named", "put it into a file")
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice is not None:
+            raise UsageError(f"-m {twice} was given twice", "leave out one of them")
+        _outcome.check_files(self.show, [self.data.dataset, self.perplexity.file], len(named))
         task = self._task()
+        _fitting.model(task, self.fairness, self.perplexity, self.prompted, self.reading)
+        if self.names and task != "perplexity":
+            _outcome.check_limits(self.show, self.measured.metric)
         outcomes = [self._one(task, model) for model in self.models.each(_MODELS[task])]
-        return outcomes[0] if len(outcomes) == 1 else _outcome.together(outcomes)
+        return outcomes[0] if len(outcomes) == 1 else _outcome.together(outcomes, named)
 
     def _task(self) -> str:
         """What the metrics are about, else what the model or the data is for.
@@ -217,11 +216,13 @@ class _Call:
             return "perplexity"
         if name in ANSWERS:
             return "question-answering"
+        if name.startswith(FOREIGN.rstrip(":")):
+            raise UsageError(
+                "metrics of evaluate measure outputs that are there already", "--predictions FILE --references FILE"
+            )
         if name in ("counterfactual", "flip_rate", "score_shift"):
             return "counterfactual"
-        from hfcli import metrics
-
-        reads = {family.reads for metric in metrics.asked(name).metrics for family in metric.families}
+        reads = _fitting.reads([name])
         if reads <= {"texts", "text"}:
             return "text-generation"
         if not reads & {"labels", "label_sets", "values", "probabilities"}:
@@ -287,7 +288,8 @@ def _list(console: Console, show: ShowOptions) -> None:
     if show.json or not console.terminal:
         console.data("".join(dumps(row) + "\n" for row in rows))
         return
+    console.data("metric                reads          scale                      options\n")
     for row in rows:
-        options = f"  {row['name']}:{','.join(row['options'])}=" if row["options"] else ""
         lower = ", lower is better" if row["better"] == "lower" else ""
-        console.data(f"{row['name']:<22}{row['reads']:<16}{row['scale']}{lower}{options}\n")
+        scale = f"{row['scale'] or 'from 0 up'}{lower}"
+        console.data(f"{row['name']:<22}{row['reads']:<15}{scale:<27}{', '.join(row['options'])}".rstrip() + "\n")

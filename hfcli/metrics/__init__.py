@@ -123,7 +123,9 @@ def asked(text: str) -> Asked:
         if not (key.strip() and equals):
             raise UsageError(f"--metric {text}: {each!r} is no option", f"--metric {name}:OPTION=VALUE,...")
         options[key.strip()] = value.strip()
-    if name not in GROUPS and _found(name) is None:
+    found = _found(name)
+    alone = found is not None and found.families[0].reads != "answers"  # squad's are measured together, by ids
+    if name not in GROUPS and not alone:
         near = did_you_mean(name, [row["name"] for row in listed()])
         raise UsageError(f"no metric {name}", near or "hfcli eval --list-metrics")
     chosen, fixed = GROUPS.get(name, ((name,), {}))

@@ -1,7 +1,8 @@
 """Scores of groups of records, such as languages or dialects, and how far they lie apart."""
 
+import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,11 @@ class Grouped(NamedTuple):
     metric: Metric
     scores: dict[str, Score]
     gap: Score
+
+
+def name(cell: Any) -> str:
+    """What the group of a record is called: a text itself, anything else as JSON has it."""
+    return cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False, default=str)
 
 
 def by_group(part: Part, groups: Sequence[str], drawing: Drawing) -> list[Grouped]:

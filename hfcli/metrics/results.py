@@ -6,7 +6,7 @@ neither the texts nor the model are needed again.
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,9 +69,38 @@ class Result(NamedTuple):
     scores: list[Scored]
     ids: list[str]
 
+    def titles(self) -> list[str]:
+        """What each of the scores is called, all different."""
+        return titles([(part.options, part.metrics) for part in self.parts])
+
     def signature(self, scored: Scored) -> str:
         """Of one score: the metric, and what was measured and how."""
         return f"{scored.metric.title}|{self.parts[scored.part].signature}"
+
+
+def titles(measured: Sequence[tuple[Any, Sequence[Metric]]]) -> list[str]:
+    """What scores are called that stand side by side: those of one metric by the options in which they differ, too.
+
+    Args:
+        measured: Of each family its options and metrics.
+    """
+    plain = [metric.title for _, metrics in measured for metric in metrics]
+    named = [(metric.title, options) for options, metrics in measured for metric in metrics]
+    return [title if plain.count(title) == 1 else title + _said(options) for title, options in named]
+
+
+def _said(options: Any) -> str:
+    """Options that are not as usual, as --metric takes them."""
+    said = (
+        []
+        if options is None
+        else [
+            f"{field.name}={str(value).lower() if isinstance(value, bool) else value}"
+            for field in fields(options)
+            if (value := getattr(options, field.name)) != field.default
+        ]
+    )
+    return f":{','.join(said)}" if said else ""
 
 
 class Drawing(NamedTuple):

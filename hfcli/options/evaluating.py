@@ -1,5 +1,6 @@
 """The options of `hfcli eval`."""
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
@@ -109,6 +110,9 @@ class StoredOptions:
         if self.stored and not self.predictions:
             given = "--references" if self.references else "--prediction-column"
             raise UsageError(f"{given} needs --predictions FILE", _EXAMPLE)
+        twice = next((path for path in self.predictions if self.predictions.count(path) > 1 and path != "-"), None)
+        if twice is not None:
+            raise UsageError(f"--predictions {twice} was given twice", "leave out one of them")
         inputs = [*self.predictions, *self.references]
         if inputs.count("-") > 1:
             both = "both --predictions and --references" if "-" in self.references else "two of --predictions"
@@ -278,9 +282,11 @@ class ShowOptions:
         """--fail-under: by metric, the score that is still good enough."""
         found = {}
         for text in self.fail_under:
-            name, _, limit = text.partition("=")
+            name, _, limit = text.rpartition("=")  # a name may have options: bleu:tokenize=intl=30
             try:
                 found[name.strip()] = float(limit)
             except ValueError:
-                raise UsageError(f"--fail-under {text} is no METRIC=NUMBER", "--fail-under accuracy=0.9") from None
+                limit = "nan"
+            if not name or not math.isfinite(float(limit)):
+                raise UsageError(f"--fail-under {text} is no METRIC=NUMBER", "--fail-under accuracy=0.9")
         return found

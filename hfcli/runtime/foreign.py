@@ -3,40 +3,38 @@
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from hfcli.errors import DataError, ModelError, UsageError
+from hfcli.errors import DataError, ModelError
 from hfcli.metrics import Score
 from hfcli.metrics.base import Metric
 
 GROUPS = 20
-_NORMAL = 1.959963984540054  # of 95%
 
 
 class Foreign:
     """A metric of `evaluate`.
 
     Args:
-        name: On the Hub, or the path of its script.
-        trust: Whether its code may run.
+        name: On the Hub, or the path of its script. Its code runs, so whoever asks has to have allowed it.
         offline: Whether the Hub may not be asked.
+        confidence: Of the intervals, between 0 and 1.
 
     Raises:
-        UsageError: Its code may not run.
         ModelError: It cannot be loaded.
     """
 
-    def __init__(self, name: str, trust: bool, offline: bool) -> None:
-        if not trust:
-            raise UsageError(f"evaluate:{name} runs code that is not hfcli's", "read it, then add --trust-remote-code")
+    def __init__(self, name: str, offline: bool, confidence: float) -> None:
         import datasets
         import evaluate
 
         self.name = name
+        self._normal = NormalDist().inv_cdf((1 + confidence) / 2)
         with _explained(name):
-            config = evaluate.DownloadConfig(local_files_only=offline)
+            config = datasets.DownloadConfig(local_files_only=offline)
             self._metric = evaluate.load(name, download_config=config)
         features = self._metric.features
         self._features = features[0] if isinstance(features, list) else features
@@ -70,14 +68,13 @@ class Foreign:
         title = f"evaluate:{self.name.rpartition('/')[2].removesuffix('.py')}.{name}"
         return Metric(title, title, (), "higher", "", lambda sample: sample)
 
-    @staticmethod
-    def _score(name: str, value: float, without: Sequence[dict[str, float]], n: int) -> Score:
+    def _score(self, name: str, value: float, without: Sequence[dict[str, float]], n: int) -> Score:
         left = np.array([each.get(name, math.nan) for each in without])
         if not left.size or np.isnan(left).any():
             return Score(value, math.nan, math.nan, n)
         groups = len(left)
         error = math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum()))
-        return Score(value, value - _NORMAL * error, value + _NORMAL * error, n)
+        return Score(value, value - self._normal * error, value + self._normal * error, n)
 
     def _compute(self, predictions: list[Any], references: list[Any]) -> dict[str, float]:
         try:

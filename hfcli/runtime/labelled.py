@@ -138,8 +138,9 @@ def _open(
     fields = {name: columns[name] for name in ("text", "text_pair")}
     pair = "text_pair" if fields["text_pair"] else ""
     read = TextOptions("text", pair, texts.max_length, texts.on_long, texts.doc_stride)
-    classifier = classification.choose(loaded, read, ClassifyOptions(all_scores=True), keep_going=False)
+    classifier = classification.choose(loaded, read, ClassifyOptions(), keep_going=False)
     kind = classifier.labels.kind or (SINGLE if classifier.labels.names else REGRESSION)
+    classifier.show = ClassifyOptions(all_scores=kind != REGRESSION)
     blank = _blank(split, {name: column for name, column in fields.items() if column})
     if blank:
         tell(Note(f"{len(blank):,} of {len(split):,} records have no text and are left out"))
@@ -203,7 +204,9 @@ class _Target:
         try:
             found: Any = self._read(cell)
         except DataError as error:
-            raise DataError(f"{split.where(index)}: {error.message}", error.hint) from error
+            about_training = (error.hint or "").startswith("--problem-type")  # what a model gives is settled
+            hint = "--label-column NAME names another" if about_training else error.hint
+            raise DataError(f"{split.where(index)}: {error.message}", hint) from error
         if found is None or self._kind == REGRESSION:
             return found
         return self._names[found] if self._kind == SINGLE else [self._names[each] for each in found]

@@ -11,6 +11,7 @@ import transformers
 from hfcli import tasks
 from hfcli.errors import DataError, did_you_mean
 from hfcli.events import Tell
+from hfcli.metrics.groups import name as group_name
 from hfcli.options import ModelOptions
 from hfcli.options.reading import DataOptions
 from hfcli.runtime import data, hub, loading, settings
@@ -68,9 +69,8 @@ def groups(split: Split, column: str | None) -> list[str]:
             f"{split.title} has no column {column} for --group-by; it has {there}", did_you_mean(column, split.columns)
         )
     names = split.class_names.get(column, ())
-    return [
-        names[cell] if names and isinstance(cell, int) and cell >= 0 else str(cell) for cell in split.values(column)
-    ]
+    cells = split.values(column)
+    return [group_name(names[cell] if names and isinstance(cell, int) and cell >= 0 else cell) for cell in cells]
 
 
 def name_of_data(options: DataOptions, split: Split, columns: Iterable[str | None]) -> str:

@@ -13,8 +13,10 @@ from hfcli.records import Row
 from hfcli.runtime import asking, classification, measured
 from hfcli.tasks.base import Task
 
-_TOXIC = re.compile(r"toxic|hate|offens|abus|insult|obscen|nsfw|unsafe|harm", re.IGNORECASE)
-_NEGATED = re.compile(r"\b(non|not|no|neutral|safe)\b|^non", re.IGNORECASE)
+_WORDS = "toxic|hate|offens|abus|insult|obscen|nsfw|unsafe|harm"
+_TOXIC = re.compile(_WORDS, re.IGNORECASE)
+# non-toxic, NOT_HATE, nothate, "no offense", but not "another insult"
+_NEGATED = re.compile(rf"(?<![a-z])no[nt]?[^a-z]*({_WORDS})|(?<![a-z])(neutral|safe)|harmless|inoffens", re.IGNORECASE)
 
 
 class Scorer:
@@ -36,14 +38,16 @@ class Scorer:
 
     def __init__(self, task: Task, model: ModelOptions, label: str | None, tell: Tell) -> None:
         loaded = asking.load(task, model, tell)
-        show = ClassifyOptions(all_scores=True)
-        self._classifier = classification.choose(loaded, TextOptions("text", ""), show, keep_going=False)
+        self._classifier = classification.choose(loaded, TextOptions("text", ""), ClassifyOptions(), keep_going=False)
+        self._classifier.show = ClassifyOptions(all_scores=True)
         names = self._classifier.labels.names
+        if not names:
+            raise UsageError(f"{model.model} gives a number, and toxicity needs a label", "--scorer another model")
         found = label if label in names else None
         if label is None:
             found = next((name for name in names if _TOXIC.search(name) and not _NEGATED.search(name)), None)
         if found is None:
-            there = ", ".join(names) or "none: it gives a number"
+            there = ", ".join(names)
             said = f"no label {label}" if label is not None else "no label that is called toxic"
             hint = did_you_mean(label, names) if label is not None else None
             raise UsageError(f"{model.model} has {said}; its labels are {there}", hint or "--scorer-label NAME")

@@ -59,6 +59,6 @@ class Swap:
     def _other(self, found: re.Match[str]) -> str:
         word = found[0]
         other = self._others[word.lower()]
-        if word.isupper() and len(word) > 1:
+        if word.isupper() and sum(map(str.isalpha, word)) > 1:
             return other.upper()
         return other[:1].upper() + other[1:] if word[:1].isupper() else other
