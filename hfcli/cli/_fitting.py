@@ -9,7 +9,7 @@ from hfcli.errors import UsageError
 from hfcli.options.answering import Reading
 from hfcli.options.evaluating import FairnessOptions, PerplexityOptions, PromptedOptions
 
-_ENVIRONMENT = {"model": "HFCLI_MODEL", "offline": "HF_HUB_OFFLINE"}  # what is set there is not meant for this line
+_ENVIRONMENT = {"offline": "HF_HUB_OFFLINE"}  # what is set there is not meant for this line
 _COUNTERFACTUAL = "hfcli eval -m MODEL --dataset NAME --metric counterfactual --swap he=she"
 
 

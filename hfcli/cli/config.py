@@ -12,7 +12,7 @@ import typer
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError, did_you_mean
 
-KEYS = {"model": "what generate uses without -m and HFCLI_MODEL"}
+KEYS = {"model": "what generate, and perplexity in eval, use without -m and HFCLI_MODEL"}
 
 
 def path() -> Path:

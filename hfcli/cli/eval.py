@@ -36,12 +36,11 @@ from hfcli.options.evaluating import (
 )
 from hfcli.options.reading import TextOptions
 
+# Without -m; what writes, or reads texts, takes the model of `hfcli config`.
 _MODELS = {
     "question-answering": "builtin/reader",
     "text-classification": "builtin/reviews",
     "counterfactual": "builtin/reviews",
-    "text-generation": DEFAULT_MODEL,
-    "perplexity": DEFAULT_MODEL,
 }
 _NOTHING = "--dataset NAME measures a model, --predictions FILE stored outputs, --metric perplexity a language model"
 
@@ -192,7 +191,10 @@ class _Call:
         _fitting.model(task, self.fairness, self.perplexity, self.prompted, self.reading)
         if self.names and task != "perplexity":
             _outcome.check_limits(self.show, self.measured.metric)
-        outcomes = [self._one(task, model) for model in self.models.each(_MODELS[task])]
+        from hfcli.cli.config import load as load_settings
+
+        default = _MODELS.get(task) or load_settings().get("model") or DEFAULT_MODEL
+        outcomes = [self._one(task, model) for model in self.models.each(default)]
         return outcomes[0] if len(outcomes) == 1 else _outcome.together(outcomes, named)
 
     def _task(self) -> str:

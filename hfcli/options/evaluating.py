@@ -1,6 +1,7 @@
 """The options of `hfcli eval`."""
 
 import math
+import os
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal
 
@@ -158,9 +159,9 @@ class ModelNames:
         typer.Option(
             "-m",
             "--model",
-            envvar="HFCLI_MODEL",
+            metavar="NAME",
             help="Hub name, folder or builtin/NAME; repeated: a table of them.",
-            show_default=False,
+            show_default="HFCLI_MODEL",
         ),
     ] = field(default_factory=list)
 
@@ -172,7 +173,9 @@ class ModelsOptions(LoadingOptions, ModelNames):
     def each(self, default: str) -> list[ModelOptions]:
         """The same for one model after the other."""
         shared = {each.name: getattr(self, each.name) for each in fields(LoadingOptions)}
-        return [ModelOptions(model=name, **shared) for name in self.model or [default]]
+        # Not by the option itself: of several values, Typer would cut a path at its spaces.
+        names = self.model or [os.environ.get("HFCLI_MODEL") or default]
+        return [ModelOptions(model=name, **shared) for name in names]
 
 
 @dataclass(frozen=True)
