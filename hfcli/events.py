@@ -32,6 +32,7 @@ class Working(NamedTuple):
         seconds: Since the first record.
         fraction_before: The share that an earlier run had finished.
         note: What else was counted, such as "2 longer than 512 tokens (cut)".
+        what: What records are called.
     """
 
     records: int
@@ -40,6 +41,7 @@ class Working(NamedTuple):
     seconds: float
     fraction_before: float = 0.0
     note: str = ""
+    what: str = "records"
 
 
 class Lengths(NamedTuple):

@@ -176,7 +176,8 @@ def test_what_is_no_scorer(toxicity, models, hfcli, write):
         ("Ärzte=Ärztinnen", "ärzte, ÄRZTINNEN", "ärztinnen, ÄRZTE"),
         ("old man=young woman", "The old man, an OLD MAN", "The young woman, an YOUNG WOMAN"),
         ("c++=java", "C++ or c+ or javas", "Java or c+ or javas"),
-        ("i=you", "I saw you", "You saw i"),
+        ("he=she,he=they", "he, she, they", "she, he, he"),
+        ("old=young,old man=woman", "old man, old dog", "woman, young dog"),
         ("he=she", "nobody", "nobody"),
     ],
 )

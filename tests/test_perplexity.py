@@ -572,7 +572,8 @@ def test_a_long_document_is_read_window_by_window(make, monkeypatch):
     (found,) = likelihoods([Document(LONG * 2, "")], read.append)
     assert max(most) < 1000 + 64
     assert len(most) > 2
-    assert sum(read) == sum(most) == found.tokens_total
+    assert sum(most) == found.tokens_total
+    assert sum(read) == found.tokens
 
 
 @needs_shared

@@ -18,19 +18,23 @@ class Details:
         show: Whether there is one, and whether an unfinished one is gone on with.
         settings: What its lines depend on besides the input.
 
+    Attributes:
+        anew: An earlier run has finished it. It does not say with which settings, and so is made anew.
+
     Raises:
         UsageError: There is an unfinished one, and neither --resume nor --overwrite.
         DataError: It cannot be written.
     """
 
     def __init__(self, show: ShowOptions, settings: Mapping[str, Any]) -> None:
-        self._path, self._output = show.details, None
+        self._path, self._output, self.anew = show.details, None, False
         if self._path is not None:
             from hfcli.writing import InputDigest, Output
 
             self._digest = InputDigest()
             self._output = Output(self._path, settings=settings, resume=show.resume, overwrite=show.overwrite)
-            if self._output.complete:  # of what is not known any more: it is made anew
+            if self._output.complete:
+                self.anew = True
                 self._output = Output(self._path, settings=settings, resume=False, overwrite=False)
         self._skip = self.done
 

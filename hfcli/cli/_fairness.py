@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hfcli.cli import _files, _measure, _outcome
+from hfcli.cli import _files, _measure, _outcome, _resuming
 from hfcli.cli._cells import Cells
-from hfcli.cli._details import Details
 from hfcli.cli._measure import Taken
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._outputs import Outputs, Together
@@ -53,7 +52,7 @@ def toxicity(
         console.begin()
         asked = _measure.families(options.metric, lambda: False)
         settings = {"scorer": scorer.system, "predictions": stored.predictions}
-        with Details(show, settings) as details:
+        with _resuming.details(console, show, settings, "text") as details:
             taken = places.taken(scorer, console, len(stored.predictions))
             systems = [(name, "") for name in _measure.system_names(stored.predictions)]
             outcome = _measure.measure(taken, asked, systems, lambda each: f"none|{scorer.system}", details, options)
@@ -127,7 +126,8 @@ def counterfactual(
     asked = _measure.families(options.metric, lambda: False)
     records, swapped = _with_words(opened, swap)
     words = _words(fairness.swap)
-    with Details(show, {"model": opened.system, "data": opened.data, "swap": words}) as details:
+    settings = {"model": opened.system, "data": opened.data, "swap": words}
+    with _resuming.details(console, show, settings, "record") as details:
         taken = _before_and_after(opened, records, swapped, options.group_by, console)
         outcome = _measure.measure(
             taken, asked, [(opened.name, opened.system)], lambda each: f"{opened.data}|swap:{words}", details, options

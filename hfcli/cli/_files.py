@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from hfcli.cli import _measure
+from hfcli.cli import _measure, _resuming
 from hfcli.cli._cells import Cells
-from hfcli.cli._details import Details
 from hfcli.cli._measure import Asked, Taken
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._outputs import Outputs, Together
@@ -30,7 +29,8 @@ def measure(console: Console, stored: StoredOptions, options: MetricOptions, sho
     for text in options.metric:  # what was typed is refused before files are read
         metrics.asked(text)
     settings = {"predictions": stored.predictions, "metric": options.metric, "columns": stored.reference_column}
-    with Outputs(stored.predictions, stored.references) as outputs, Details(show, settings) as details:
+    unfinished = _resuming.details(console, show, settings, "record")
+    with Outputs(stored.predictions, stored.references) as outputs, unfinished as details:
         places = iter(outputs)
         first = next(places)
         asked = _measure.families(options.metric, lambda: _has_lists(first))

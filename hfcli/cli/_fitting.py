@@ -6,10 +6,32 @@ from dataclasses import fields
 from typing import Any
 
 from hfcli.errors import UsageError
-from hfcli.options.answering import Reading
-from hfcli.options.evaluating import FairnessOptions, PerplexityOptions, PromptedOptions
+from hfcli.options.evaluating import FairnessOptions
 
 _ENVIRONMENT = {"offline": "HF_HUB_OFFLINE"}  # what is set there is not meant for this line
+_CLASSIFIERS = ("text-classification", "counterfactual")
+_WHAT = {
+    "perplexity": "perplexity",
+    "text-generation": "a model that writes",
+    "question-answering": "answers",
+    "text-classification": "a classifier",
+    "counterfactual": "swapped words",
+}
+# By field, else by group, the tasks that read it.
+_READ_BY: dict[str, tuple[str, ...]] = {
+    "text_column": ("perplexity", *_CLASSIFIERS),
+    "max_length": ("perplexity", "question-answering", *_CLASSIFIERS),
+    "doc_stride": ("question-answering", *_CLASSIFIERS),
+    "TextOptions": _CLASSIFIERS,
+    "reference_column": ("text-generation", "question-answering", "text-classification"),
+    "PerplexityOptions": ("perplexity",),
+    "PromptedOptions": ("text-generation",),
+    "QuestionOptions": ("question-answering",),
+    "LongestOptions": ("question-answering",),
+    "NoAnswerOptions": ("question-answering",),
+    "swap": ("counterfactual",),
+    "FairnessOptions": (),
+}
 _COUNTERFACTUAL = "hfcli eval -m MODEL --dataset NAME --metric counterfactual --swap he=she"
 
 
@@ -22,18 +44,19 @@ def no_model(groups: Sequence[Any]) -> None:
     Raises:
         UsageError: Says which.
     """
-    if flag := next((flag for group in groups for flag in _given(group)), None):
+    if name := next((name for group in groups for name in _given(group)), None):
+        flag = "--" + name.replace("_", "-")
         raise UsageError(f"{flag} is about a model, and --predictions are there already", f"leave out {flag}")
 
 
 def _given(group: Any) -> Iterator[str]:
-    """The flags of a group that are not as usual."""
+    """The fields of options that are not as they are without a flag."""
     for field in fields(group):
         value = getattr(group, field.name)
         meant = not os.environ.get(_ENVIRONMENT.get(field.name, ""))
         usual = field.default_factory() if callable(field.default_factory) else field.default
         if value != usual and meant:
-            yield "--" + field.name.replace("_", "-")
+            yield field.name
 
 
 def reads(names: Sequence[str]) -> set[str]:
@@ -69,34 +92,17 @@ def stored(asked: Sequence[str], fairness: FairnessOptions) -> str:
     return min(read)
 
 
-def model(
-    task: str, fairness: FairnessOptions, perplexity: PerplexityOptions, prompted: PromptedOptions, reading: Reading
-) -> None:
-    """Refuse flags that would do nothing where a model is measured.
-
-    Args:
-        task: What is measured.
-        fairness: Flags for single metrics.
-        perplexity: Flags for texts.
-        prompted: Flags for prompts.
-        reading: Flags for questions.
+def only(task: str, *groups: Any) -> None:
+    """Refuse flags that the task does not read.
 
     Raises:
         UsageError: Says which.
     """
-    about = {
-        "perplexity": (perplexity,),
-        "text-generation": (prompted,),
-        "question-answering": (reading.questions, reading.longest, reading.none),
-    }
-    for other, groups in about.items():
-        flag = next((flag for group in groups for flag in _given(group)), None)
-        if other != task and flag:
-            raise UsageError(f"{flag} is for {other}, and this measures {task}", f"leave out {flag}")
-    if fairness.swap is not None and task != "counterfactual":
-        raise UsageError("--swap is for --metric counterfactual", "--metric counterfactual, or leave out --swap")
-    if flag := _scorer(fairness):
-        raise UsageError(f"{flag} is for stored outputs", "--metric toxicity --predictions FILE")
+    for group in groups:
+        for name in _given(group):
+            if task not in _READ_BY.get(name, _READ_BY.get(type(group).__name__, (task,))):
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} means nothing for {_WHAT[task]}", f"leave out {flag}")
 
 
 def _scorer(fairness: FairnessOptions) -> str:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hfcli.cli import _measure
+from hfcli.cli import _measure, _outcome, _resuming
 from hfcli.cli._cells import Cells
 from hfcli.cli._details import Details
 from hfcli.cli._measure import Asked, Taken
 from hfcli.cli._outcome import Outcome
 from hfcli.cli.console import Console
+from hfcli.errors import DataError, UsageError
 from hfcli.options import DecodingOptions, ModelOptions, PromptOptions
 from hfcli.options.evaluating import MeasuredData, MetricOptions, PromptedOptions, ShowOptions, StoredOptions
 
@@ -39,8 +40,11 @@ def of_model(
     from hfcli.runtime.data import one_split
     from hfcli.runtime.decoding import resolve
 
+    _check(prompted)
     asked = _measure.families(options.metric, lambda: False)
+    _outcome.check_limits(show, options.metric)
     split = one_split(data.data(), offline=model.offline, tell=console.tell)
+    prompt = prompted.prompt_column or ("prompt" if "prompt" in split.columns else "messages")
     loaded = loading.load(tasks.get("text-generation"), model, console.tell)
     prompts = PromptOptions(prompted.prompt_column, prompted.template, prompted.system)
     decoding = DecodingOptions(max_new_tokens=prompted.max_new_tokens)
@@ -48,11 +52,15 @@ def of_model(
     generator = prediction.Generator(loaded, resolved, prompts)
     console.begin()
     how = "sampled" if resolved.do_sample else f"beams:{resolved.num_beams}" if resolved.num_beams > 1 else "greedy"
-    asks = f"template:{prompted.template}" if prompted.template else f"prompt:{prompted.prompt_column or 'prompt'}"
-    system = measured.system(loaded, [asks.replace("|", "/"), f"max_new_tokens:{prompted.max_new_tokens}", how])
+    asks = [f"template:{prompted.template}" if prompted.template else f"prompt:{prompt}"]
+    asks += [f"system:{prompted.system}"] if prompted.system else []
+    parts = [*(each.replace("|", "/") for each in asks), f"max_new_tokens:{prompted.max_new_tokens}", how]
+    system = measured.system(loaded, parts)
     name = measured.name_of_data(data.data(), split, split.columns)
-    with Details(show, {"model": system, "data": name, "metric": options.metric}) as details:
-        taken = _Taken(console, generator, split, asked, stored, details, options.group_by)
+    settings = {"model": system, "data": name, "metric": options.metric}
+    with _resuming.details(console, show, settings, "record") as details:
+        taken = _Taken(console, generator, split, asked, stored, details, options.group_by, show)
+        taken.check(None if prompted.template else prompt)
         begun = time.monotonic()
         outcome = _measure.measure(
             iter(taken),
@@ -68,6 +76,16 @@ def of_model(
     return outcome._replace(more={"models": [{**about, "per_second": round(speed, 4)}]})
 
 
+def _check(prompted: PromptedOptions) -> None:
+    """Refuse what contradicts itself, before a model is loaded."""
+    from hfcli.tasks.text_generation import check_template
+
+    if prompted.template is not None:
+        check_template(prompted.template)
+    if prompted.template is not None and prompted.prompt_column is not None:
+        raise UsageError("--template and --prompt-column both make the prompt", "leave one of them out")
+
+
 class _Taken:
     """Records with what the model writes; those that an earlier run has finished come from its details."""
 
@@ -80,10 +98,12 @@ class _Taken:
         stored: StoredOptions,
         details: Details,
         group_by: str | None,
+        show: ShowOptions,
     ) -> None:
         from hfcli.runtime import measured
 
         self._console, self._generator, self._split, self._details = console, generator, split, details
+        self._show, self._named = show, bool(stored.reference_column)
         columns = [stored.reference_column[:1] for _ in asked]
         self._asked = list(asked)
         self._cells = [
@@ -92,6 +112,24 @@ class _Taken:
         ]
         self._groups, self._ids = measured.groups(split, group_by), measured.ids(split)
         self.kept = 0
+
+    def check(self, prompt: str | None) -> None:
+        """Look for the references before anything is written, and not where the prompt is.
+
+        Args:
+            prompt: The column of prompts, None where they are made of several.
+        """
+        for _, record in self._records():
+            where = self._split.where(0)
+            for cells in self._cells:
+                cells.references([record], True, where)
+                if prompt in cells.reference_columns and not self._named:
+                    raise DataError(
+                        f"{where}: the column {prompt} is the prompt, and no other one is called like a reference; "
+                        f"there is {', '.join(record)}",
+                        "--reference-column NAME names it",
+                    )
+            return
 
     def data(self, asked: Asked, name: str) -> str:
         """What it is measured on, with the column of the references."""
@@ -104,11 +142,12 @@ class _Taken:
         records = self._records()
         for line in self._details.kept():
             self.kept += 1
-            row = next(records)
+            row = next(records, None)
+            if row is None:
+                raise _resuming.other_input(self._show)
             self._generator.skip(Row(row[1], self._split.where(row[0])))
             yield self._one(*row, line["prediction"])
-        if self.kept:
-            self._console.note(f"{self.kept:,} records are done, going on from there")
+        _resuming.going_on(self._console, self.kept, "record")
         waiting: list[tuple[int, Mapping[str, Any]]] = []
 
         def rows() -> "Iterator[Row]":

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hfcli.cli import _measure, _outcome
+from hfcli.cli import _measure, _outcome, _resuming
 from hfcli.cli._details import Details
 from hfcli.cli._measure import Asked, Taken
 from hfcli.cli._outcome import Outcome
@@ -52,7 +52,7 @@ def of_model(
     asked = _measure.families(names, lambda: opened.reads == "label_sets")
     _check(asked, opened)
     settings = {"model": opened.system, "data": opened.data, "metric": names}
-    with Details(show, settings) as details:
+    with _resuming.details(console, show, settings, "record") as details:
         taken = _Taken(opened, asked, details, options.group_by, console)
         begun = time.monotonic()
         outcome = _measure.measure(
@@ -106,8 +106,7 @@ class _Taken:
             ]
             self.kept += 1
             yield self._one(next(records), predictions)
-        if self.kept:
-            self._console.note(f"{self.kept:,} records are done, going on from there")
+        _resuming.going_on(self._console, self.kept, "record")
         for answer in opened.answers(self.kept, self._console.tell):
             yield self._one(next(records), [_prediction(answer, reads) for reads in self._reads])
 

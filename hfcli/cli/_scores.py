@@ -109,11 +109,16 @@ def _systems(outcome: "Outcome") -> list[str]:
         for at, (title, each) in enumerate(zip(titles, scores, strict=True))
     ]
     if speed := outcome.more.get("models", []):
-        sizes = [f"{about['parameters']:>12,}{about['per_second']:>12,.4g}" for about in speed]
+        sizes = [f"{about['parameters']:>12,}{_rate(about['per_second']):>12}" for about in speed]
         columns.append((f"{'parameters':>12}{'per second':>12}", sizes))
     lower = [title for title, each in zip(titles, scores, strict=True) if each.metric.better == "lower"]
     end = f"; lower is better: {', '.join(lower)}" if lower else ""
     return [*_table(names, columns), "", f"each on {outcome.counted}{end}"]
+
+
+def _rate(number: float) -> str:
+    """With three digits at least, and none behind the point of what is large."""
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
 
 
 def groups(found: "Sequence[Grouped]", titles: Sequence[str] = (), *, gap: bool = True) -> list[str]:

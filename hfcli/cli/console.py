@@ -248,11 +248,11 @@ class Console:
         )
         rate += f" · {event.note}" if event.note else ""
         if not event.fraction:
-            return f"{event.records:,} records · {rate}"
+            return f"{event.records:,} {event.what} · {rate}"
         done = min(event.fraction, 1.0)
         gained = done - event.fraction_before  # in this run; a hair of it tells nothing
         rest = f" · {left(event.seconds * (1 - done) / gained)}" if gained > 0.005 and done < 1 else ""
-        return f"{done:4.0%}  {blocks(done)}  {event.records:,} records · {rate}{rest}"
+        return f"{done:4.0%}  {blocks(done)}  {event.records:,} {event.what} · {rate}{rest}"
 
 
 def unwritable(error: OSError) -> DataError:

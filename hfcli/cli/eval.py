@@ -1,6 +1,5 @@
 """`hfcli eval`: scores with intervals, of a model or of outputs that are there already."""
 
-import os
 from dataclasses import replace
 
 import typer
@@ -10,7 +9,7 @@ from hfcli.cli._expand import expand
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
-from hfcli.errors import Exit, Terminated, UsageError
+from hfcli.errors import Exit, UsageError
 from hfcli.options import DEFAULT_MODEL, ModelOptions
 from hfcli.options.answering import (
     AnswersOptions,
@@ -93,11 +92,6 @@ def eval(
             call = _Call(console, measured, stored, models, data, texts, perplexity, prompted, reading, fairness, show)
             outcome = call.outcome()
         _end(console, outcome, show)
-    except (KeyboardInterrupt, Terminated):
-        if show.details is not None and os.path.exists(f"{os.path.realpath(show.details)}.partial"):
-            console.close()
-            console.hint("the same line with --resume goes on from there")
-        raise
     finally:
         console.close()
 
@@ -181,14 +175,15 @@ class _Call:
         named = self.models.model
         if len(named) > 1 and self.show.details is not None:
             raise UsageError("--details is about one model", "measure the models one after the other")
-        if len(named) > 1 and self.data.dataset == "-":
-            raise UsageError("standard input is read once, and several models were named", "put it into a file")
         twice = next((name for name in named if named.count(name) > 1), None)
         if twice is not None:
             raise UsageError(f"-m {twice} was given twice", "leave out one of them")
         _outcome.check_files(self.show, [self.data.dataset, self.perplexity.file], len(named))
         task = self._task()
-        _fitting.model(task, self.fairness, self.perplexity, self.prompted, self.reading)
+        reading = self.reading.questions, self.reading.longest, self.reading.none
+        _fitting.only(task, self.texts, self.perplexity, self.prompted, self.fairness, self.stored, *reading)
+        if len(named) > 1:
+            self._read_once(task, len(named))
         if self.names and task != "perplexity":
             _outcome.check_limits(self.show, self.measured.metric)
         from hfcli.cli.config import load as load_settings
@@ -206,12 +201,24 @@ class _Call:
         about = {self._about(name) for name in self.names}
         if len(about) > 1:
             raise UsageError(f"{', '.join(self.names)} are about different things", "ask for them one after the other")
-        texts = self.perplexity.file is not None or self.perplexity.slurp
-        if about == {"perplexity"} or texts:
+        flag = "--file" if self.perplexity.file is not None else "--slurp" if self.perplexity.slurp else ""
+        if about == {"perplexity"} or (flag and not about):
             return "perplexity"
+        if flag:
+            hint = "--dataset FILE" if flag == "--file" else f"leave out {flag}"
+            raise UsageError(f"{flag} is about perplexity, and {', '.join(self.names)} is not", hint)
         if self.data.dataset is None:
             raise UsageError("nothing to measure", _NOTHING)
         return about.pop() if about else self._by_model()
+
+    def _read_once(self, task: str, models: int) -> None:
+        """Refuse standard input for several models."""
+        from hfcli.cli import _perplexity
+
+        named = self.data.dataset, self.perplexity.file
+        piped = task == "perplexity" and named == (None, None) and _perplexity.given()
+        if "-" in named or piped:
+            raise UsageError(f"standard input is read once, and {models} models were given", "put it into a file")
 
     def _about(self, name: str) -> str:
         if name in LIKELIHOODS:

@@ -176,7 +176,7 @@ class Input:
             *ends, rest = chunk.split(b"\n")
             for end in ends:
                 self.lines_read += 1
-                self._given_bytes += len(end) + 1
+                self._given_bytes += len(started) + len(end) + 1
                 if skipping:
                     skipping = False
                     continue
@@ -192,6 +192,7 @@ class Input:
                     yield Line(self.lines_read + 1, None)
         if started:
             self.lines_read += 1
+            self._given_bytes += len(started)
             yield Line(self.lines_read, bytes(started))
 
     def document(self, chunks: Iterator[bytes], limit: int, hint: str) -> bytes:

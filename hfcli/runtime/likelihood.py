@@ -24,7 +24,7 @@ OPERATIONS_A_SECOND = {"cpu": 1e11, "cuda": 1e14, "mps": 2e12}  # roughly, in bf
 _BATCH_TOKENS = {"cpu": 1024, "cuda": 128 * 1024, "mps": 4096}
 
 Tick = Callable[[int], None]
-"""Told under way: tokens that were read since the last time."""
+"""Told under way: tokens that were scored since the last time."""
 
 
 class Row(NamedTuple):
@@ -91,7 +91,7 @@ class Scorer:
                     found[row.window][:] = value
                 else:
                     found[row.window][row.hidden - windows[row.window].first] = value[0]
-            tick(sum(lengths[i] for i in part))
+            tick(sum(map(len, values)))
 
         for batch in by_tokens(lengths, budget, MAX_ROWS[self._device.type], self._together):
 

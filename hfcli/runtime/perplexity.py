@@ -137,6 +137,7 @@ class Likelihoods:
     Attributes:
         reading: How it is measured, with everything filled in.
         scorer: The model.
+        under_way: Texts that are being measured, times the share of their tokens that is.
 
     Raises:
         UsageError: The choice contradicts the model or itself.
@@ -150,6 +151,7 @@ class Likelihoods:
         self._setup = Setup(loaded.tokenizer, loaded.model.config, self.reading, (), loaded.max_tokens)
         tokens = max(_CHUNK_SECONDS * tokens_a_second(loaded), _BATCHES * self.scorer.budget)
         self._chunk_tokens = int(tokens)
+        self.under_way = 0.0
 
     def __call__(self, documents: Iterable[Document], tick: Tick = lambda tokens: None) -> Iterator[Statistics]:
         """What each document gives, in order; `tokens` is 0 where it is too short for any to be scored.
@@ -170,8 +172,12 @@ class Likelihoods:
         wanted = min(self.scorer.budget * _CHARACTERS_A_TOKEN, most)
         group: list[Document] = []
         seen = 0
-        for document in documents:
+        given = iter(documents)
+        while True:
             try:
+                document = next(given, None)
+                if document is None:
+                    break
                 _text.check(document.text, document.place or "the text")
             except DataError as error:
                 yield group, error
@@ -190,14 +196,21 @@ class Likelihoods:
             _Work(document, *features)
             for document, features in zip(documents, self._loaded.task.encode(records, self._setup), strict=True)
         ]
+        each = len(works) / max(1, sum(len(work.nll) for work in works))
+
+        def told(tokens: int) -> None:
+            self.under_way = min(self.under_way + tokens * each, len(works))
+            tick(tokens)
+
         failed: tuple[int, HfcliError] | None = None
         for part in self._parts(works):
             if isinstance(part, tuple):
                 failed = part
                 break
-            failed = self._score(works, part, tick)
+            failed = self._score(works, part, told)
             if failed is not None:
                 break
+        self.under_way = 0.0
         for work, record in zip(works[: failed[0] if failed else None], records, strict=False):
             yield self._loaded.task.decode(record, [work.feature], work.nll, self._setup)
         if failed:

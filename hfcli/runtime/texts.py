@@ -8,6 +8,7 @@ from hfcli import records
 from hfcli.errors import DataError, did_you_mean
 from hfcli.events import Tell
 from hfcli.options.reading import DataOptions
+from hfcli.records._input import KEEPS_GOING
 from hfcli.runtime import data, measured
 from hfcli.runtime.splits import Split
 
@@ -58,7 +59,7 @@ def of_file(path: str, column: str | None, slurp: bool, group_by: str | None) ->
     Raises:
         DataError: It is not there. While it is read: a line cannot be read, or a record has no such column.
     """
-    source = records.read(path, field=column or "text", slurp=slurp, digest=True)
+    source = records.read(path, field=column or "text", slurp=slurp, on_error="record", digest=True)
     blank = 0
 
     def rows() -> Iterator[Text]:
@@ -66,6 +67,9 @@ def of_file(path: str, column: str | None, slurp: bool, group_by: str | None) ->
         found = column
         with source:
             for row in source:
+                if row.error is not None:  # --on-error, which it may name, is not there where every text counts
+                    hint = row.error.hint
+                    raise DataError(row.error.message, None if hint == KEEPS_GOING else hint) from row.error
                 record = row.record or {}
                 found = found or _column(record, row.where)
                 text = _text(record, found, row.where)
@@ -81,7 +85,9 @@ def of_file(path: str, column: str | None, slurp: bool, group_by: str | None) ->
 
     def share(done: float) -> float | None:
         read = source.share
-        return None if slurp or read is None or not source.rows else read * done / source.rows
+        if slurp:
+            return min(done, 1.0)
+        return None if read is None or not source.rows else read * done / source.rows
 
     return Texts(source.name, rows(), name, share, lambda: blank)
 
@@ -97,18 +103,23 @@ def of_data(
         ModelError: The Hub, or the way to it.
     """
     usual = options.dataset is None
+    first = options.max_eval_samples if usual or slurp else None  # records that are drawn make no text together
+    if first is not None:
+        options = replace(options, max_eval_samples=None)
     if usual:
         chosen = options.eval_split or USUAL.eval_split
-        options = replace(USUAL, eval_split=chosen, max_eval_samples=options.max_eval_samples)
+        options = replace(USUAL, eval_split=chosen)
     split = data.one_split(options, offline=offline, tell=tell)
     sample = {name: cells[0] for name in split.columns if (cells := split.sample(name, 1))}
     found = column or _column(sample, split.title)
     name = measured.name_of_data(options, split, [found])
     groups = measured.groups(split, group_by)
     if usual or slurp:
-        whole = _BETWEEN.join(_text({found: cell}, found, split.title) for cell in split.values(found))
+        cells = split.values(found)[:first]
+        whole = _BETWEEN.join(_text({found: cell}, found, split.title) for cell in cells)
+        name += ":joined" if first is None else f":first{first}:joined"
         one = iter([Text(whole, split.title, None, "")])
-        return Texts(split.title, one, lambda: f"{name}:joined", lambda done: None, lambda: 0)
+        return Texts(split.title, one, lambda: name, lambda done: min(done, 1.0), lambda: 0)
     blank = 0
 
     def rows() -> Iterator[Text]:
