@@ -10,7 +10,7 @@ import sacrebleu
 import torch
 import transformers
 
-from hfcli.cli import _measure
+from hfcli.cli import _generated
 from hfcli.cli.console import Console
 from hfcli.metrics.results import Drawing, from_json, scored
 from hfcli.runtime import prediction
@@ -198,7 +198,7 @@ def test_details_are_a_line_a_record(measure, records, written):
 @pytest.fixture
 def stopped(measure, monkeypatch):
     """A run of chunks of two records that Ctrl-C ended in its third."""
-    monkeypatch.setattr(_measure, "CHUNK", 2)
+    monkeypatch.setattr(_generated, "_AT_ONCE", 2)
     monkeypatch.setattr(prediction, "CHUNK_TOKENS", NEW)
     monkeypatch.setattr(prediction, "MAX_ROWS", {"cpu": 2})
     calls, plainly = [], prediction.Generator.chunk

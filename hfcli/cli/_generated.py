@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hfcli.runtime.prediction import Generator
     from hfcli.runtime.splits import Split
 
+_AT_ONCE = 16  # texts are dear: no more than so many are lost when a run with --details stops
+
 
 def of_model(
     console: Console,
@@ -69,6 +71,7 @@ def of_model(
             lambda each: taken.data(each, name),
             details,
             options,
+            _AT_ONCE if details else None,
         )
         seconds = time.monotonic() - begun
     speed = (len(split) - taken.kept) / max(seconds, 1e-9)

@@ -81,6 +81,7 @@ def measure(
     data: Callable[[Asked], str],
     details: Details,
     options: MetricOptions,
+    chunk: int | None = None,
 ) -> Outcome:
     """Reduce records, and score what is left of them.
 
@@ -91,6 +92,7 @@ def measure(
         data: What was measured on, for signatures; asked at the end, with the family it is for.
         details: Gets a line for each record.
         options: Groups and resamples.
+        chunk: Records whose details are written at once, where they take long to come.
 
     Raises:
         DataError: There are no records, or some that cannot be measured.
@@ -98,7 +100,7 @@ def measure(
     from hfcli.metrics.results import Drawing, Part, Result, scored
 
     drawing = Drawing(options.confidence_level, options.resamples, options.seed)
-    collector = _Collector(asked, [name for name, _ in systems], details)
+    collector = _Collector(asked, [name for name, _ in systems], details, chunk or CHUNK)
     wanted = [each.wanted for each in asked]
     statistics = reduced(collector.batches(taken), wanted, collector.seen)
     details.finish()
@@ -145,8 +147,8 @@ def _signature(asked: Asked, data: str, references: tuple[int, int], count: int,
 class _Collector:
     """Cuts records into chunks, and keeps of them what statistics do not: groups, ids, numbers of references."""
 
-    def __init__(self, asked: Sequence[Asked], systems: Sequence[str], details: Details) -> None:
-        self._asked, self._systems, self._details = asked, systems, details
+    def __init__(self, asked: Sequence[Asked], systems: Sequence[str], details: Details, chunk: int) -> None:
+        self._asked, self._systems, self._details, self._chunk = asked, systems, details, chunk
         self.groups: list[str] = []
         self.references = [(0, 0)] * len(asked)
         self._ids: list[str | None] = []
@@ -164,7 +166,7 @@ class _Collector:
         Raises:
             DataError: There are none.
         """
-        while chunk := list(islice(taken, CHUNK)):
+        while chunk := list(islice(taken, self._chunk)):
             self.groups += [each.group for each in chunk]
             self._ids += [each.id for each in chunk]
             references = [list(of) for of in zip(*(each.references for each in chunk), strict=True)]
