@@ -110,16 +110,10 @@ def test_one_record_has_no_interval(script, trusted):
     assert (told["score"], told["low"], told["high"], told["n"]) == (1, None, None, 1)
 
 
-def test_a_limit(script, trusted):
-    metric = script(SHARE, name="share")
-    assert trusted(metric, "--fail-under", "evaluate:share.share=0.1").code == 0
-    missed = trusted(metric, "--fail-under", "evaluate:share.share=0.99")
-    assert (missed.code, missed.err) == (7, "fail:  evaluate:share.share is 0.66, and below 0.99\n")
-    wrong = trusted(metric, "--fail-under", "share=0.99")
-    assert (wrong.code, wrong.err.splitlines()[0]) == (
-        2,
-        "error: --fail-under share: share is not measured; there is evaluate:share.share",
-    )
+def test_a_limit_needs_a_direction(script, trusted):
+    refused = trusted(script(SHARE, name="share"), "--fail-under", "evaluate:share.share=0.1")
+    assert (refused.code, refused.out) == (2, "")
+    assert "whether more is better is not known of metrics of evaluate" in refused.err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from hfcli.metrics.translation import (
     BleuOptions,
     ChrfOptions,
     TerOptions,
-    looks_tokenized,
 )
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -323,11 +322,6 @@ def test_results_with_words_survive_a_file():
     assert back.scores[0].metric.title == "chrf++"
     assert results.scored(back.parts, results.Drawing(resamples=10)) == found
     assert result.signature(found[0]).startswith("chrf++|case:mixed|eff:yes|nc:6|nw:2|space:no|version:")
-
-
-def test_lines_that_look_tokenized():
-    assert not looks_tokenized(["a ."] * 99 + ["a."])
-    assert looks_tokenized(["a ."] * 100)
 
 
 def shared(path):

@@ -3,33 +3,35 @@
 import ast
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.records._json import kind
 
-# By what a metric reads: how columns are called, the likeliest first. `hfcli` writes the first names itself.
+# By what a metric reads: how columns are called, the likeliest first; then those that hfcli writes itself, which
+# elsewhere may be what is right. A line of plain text is the column text.
+_NAMED = "prediction predictions predicted output hypothesis"
 _PREDICTION = {
-    "texts": (
-        "generated_text translation_text summary_text answer prediction predictions output hypothesis text".split()
-    ),
-    "labels": "label prediction predictions predicted predicted_label text".split(),
-    "label_sets": "labels prediction predictions text".split(),
-    "values": "score prediction predictions predicted text".split(),
-    "probabilities": "scores labels probabilities probability prediction predictions score text".split(),
-    "tags": "prediction predictions predicted_tags tags text".split(),
+    "texts": f"{_NAMED} generated_text translation_text summary_text answer".split(),
+    "labels": f"{_NAMED} predicted_label label".split(),
+    "label_sets": f"{_NAMED} predicted_labels labels label".split(),
+    "values": f"{_NAMED} predicted_score score".split(),
+    "probabilities": f"scores probabilities probability {_NAMED} labels score".split(),
+    "tags": f"{_NAMED} predicted_tags tags".split(),
 }
 _REFERENCE = {
-    "texts": "references reference targets target summary translation completion answers answer text".split(),
-    "labels": "reference gold gold_label expected input_label target labels label text".split(),
-    "label_sets": "reference gold expected input_labels target labels text".split(),
-    "values": "reference gold expected input_score target label score text".split(),
-    "tags": "reference gold ner_tags tags text".split(),
+    "texts": "references reference gold targets target summary translation completion answers answer".split(),
+    "labels": "references reference gold gold_label expected input_label target label".split(),
+    "label_sets": "references reference gold gold_labels expected input_labels target labels label".split(),
+    "values": "references reference gold expected input_score target label score".split(),
+    "tags": "references reference gold ner_tags tags".split(),
 }
 _PREDICTION["text"] = _PREDICTION["texts"]
 _REFERENCE["probabilities"] = _REFERENCE["labels"]
 _EMPTY = (None, "")
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")
 
 
 class Cells:
@@ -96,14 +98,14 @@ class Cells:
                 name = self._other(file, column, record, where) if file else column
                 if name not in record:
                     raise DataError(f"{where} has no column {name}; there is {_names(record)}")
-                cells.append(record[name])
+                cells.append((name, record[name]))
         if self.reads == "texts":
-            return [text for cell in cells for text in self._texts(cell, where)]
+            return [text for name, cell in cells for text in self._texts(cell, where, name != "text")]
         if len(cells) > 1:
             raise UsageError(
                 f"{self.metric} compares with one reference, and {len(cells)} were given", "leave out all but one"
             )
-        return self._one(cells[0], where, "reference")
+        return self._one(cells[0][1], where, "reference")
 
     def check(self, predictions: Sequence[Any], reference: Any, where: str) -> None:
         """Refuse what cannot be compared.
@@ -160,7 +162,9 @@ class Cells:
                     f"{where} has no column {given}; there is {_names(record)}", did_you_mean(given, record)
                 )
             return given
-        found = next((name for name in candidates if name in record and name not in taken), None)
+        # Beside other columns a text is what was written, and hardly what it should have been.
+        lines = ["text"] if {*record} <= {"text", "id"} or (what, self.reads[:4]) == ("prediction", "text") else []
+        found = next((name for name in [*candidates, *lines] if name in record and name not in taken), None)
         if found is None:
             others = [name for name in record if name not in taken and name != "id"]
             if len(others) != 1 or (what == "reference" and taken):
@@ -183,9 +187,9 @@ class Cells:
 
     _text_cell = _texts_cell
 
-    def _texts(self, cell: Any, where: str) -> list[str]:
-        """The texts of a cell of references; null is none."""
-        if isinstance(cell, str) and cell.startswith('["'):
+    def _texts(self, cell: Any, where: str, several: bool) -> list[str]:
+        """The texts of a cell of references; null is none. In a table several may stand there as a list."""
+        if several and isinstance(cell, str) and cell.startswith('["'):
             cell = _decoded(cell)
         if isinstance(cell, dict) and "text" in cell:
             cell = cell["text"]
@@ -198,11 +202,11 @@ class Cells:
             raise DataError(f"{where} has no label as its {what}", "every record needs one")
         if isinstance(cell, bool):
             return str(cell).lower()
-        if isinstance(cell, float) and cell.is_integer():
-            return str(int(cell))
         if not isinstance(cell, str | int | float):
             raise _wrong(where, what, cell, "a label")
-        return str(cell).strip()
+        label = str(cell).strip()
+        # One label, as JSON, Python and a table write it: true and True, 1 and 1.0.
+        return label.lower() if label in ("True", "False") else _WHOLE.sub(r"\1", label)
 
     def _label_sets_cell(self, cell: Any, where: str, what: str) -> list[str]:
         items = _decoded(cell) if isinstance(cell, str) and cell.startswith("[") else cell
@@ -245,6 +249,24 @@ class Cells:
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise _wrong(where, what, cell, "a list of tags")
         return tags
+
+
+def have_lists(prediction: Mapping[str, Any], reference: Mapping[str, Any], given: str | None) -> bool:
+    """Whether records have lists of labels where others have one label.
+
+    Args:
+        prediction: The first record of a system.
+        reference: The first one with what is right.
+        given: The column of --prediction-column, None to find it by name.
+    """
+    names = _PREDICTION["label_sets"] if given is None else [given]
+    column = next((name for name in names if name in prediction), None)
+    others = [name for name in _REFERENCE["label_sets"] if reference is not prediction or name != column]
+    other = next((name for name in others if name in reference), None)
+    cells = [prediction.get(column or ""), reference.get(other or "")]
+    return any(
+        isinstance(_decoded(cell) if isinstance(cell, str) and cell[:1] == "[" else cell, list) for cell in cells
+    )
 
 
 def _decoded(text: str) -> Any:

@@ -7,6 +7,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
+from hfcli.errors import UsageError
 from hfcli.options.evaluating import ShowOptions
 from hfcli.records import dumps
 
@@ -81,6 +82,15 @@ class Details:
             self._output.write(new, self._digest.hexdigest(), len(new))
 
     def finish(self) -> None:
-        """All records are written."""
+        """All records are written.
+
+        Raises:
+            UsageError: There were fewer than an earlier run has written.
+        """
+        if self._skip:
+            raise UsageError(
+                f"{self._path}.partial was made from other input, with more records than there are",
+                "--overwrite starts again",
+            )
         if self._output is not None:
             self._output.finish()

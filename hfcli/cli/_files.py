@@ -6,13 +6,13 @@ from itertools import chain
 from typing import Any
 
 from hfcli.cli import _measure, _resuming
-from hfcli.cli._cells import Cells
+from hfcli.cli._cells import Cells, have_lists
 from hfcli.cli._measure import Asked, Taken
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._outputs import Outputs, Together
 from hfcli.cli._scores import file_name
 from hfcli.cli.console import Console
-from hfcli.errors import UsageError
+from hfcli.errors import DataError, UsageError
 from hfcli.options.evaluating import MetricOptions, ShowOptions, StoredOptions
 from hfcli.records import dumps
 
@@ -33,7 +33,8 @@ def measure(console: Console, stored: StoredOptions, options: MetricOptions, sho
     with Outputs(stored.predictions, stored.references) as outputs, unfinished as details:
         places = iter(outputs)
         first = next(places)
-        asked = _measure.families(options.metric, lambda: _has_lists(first))
+        cells = first.predictions[0], first.references[0], stored.prediction_column
+        asked = _measure.families(options.metric, lambda: have_lists(*cells))
         if all(each.wanted.family.reads == "text" for each in asked):
             no_references(stored, asked[0].metrics[0].title)
         reader = _Reader(console, outputs, asked, stored, options.group_by)
@@ -53,12 +54,6 @@ def no_references(stored: StoredOptions, metric: str) -> None:
     for flag, given in (("--references", stored.references), ("--reference-column", stored.reference_column)):
         if given:
             raise UsageError(f"{metric} needs no references", f"leave out {flag}")
-
-
-def _has_lists(first: Together) -> bool:
-    """Whether records have lists where others have one label."""
-    cells = chain.from_iterable(record.values() for record in (*first.predictions, *first.references))
-    return any(isinstance(cell, list) or (isinstance(cell, str) and cell.startswith("[")) for cell in cells)
 
 
 class _Reader:
@@ -94,6 +89,8 @@ class _Reader:
             [cells.prediction(record, s, where) for cells in self._cells] for s, record in enumerate(place.predictions)
         ]
         references = [cells.references(place.references, apart, where) for cells in self._cells]
+        if not apart:
+            self._same_references(place, references)
         for at, cells in enumerate(self._cells):
             cells.check([system[at] for system in predictions], references[at], where)
         if not apart:
@@ -104,6 +101,19 @@ class _Reader:
         return Taken(
             where, place.id, group, predictions, references, {"predictions": predictions, "references": references}
         )
+
+    def _same_references(self, place: Together, references: list[Any]) -> None:
+        """Refuse systems whose files say different things are right: they are in different orders.
+
+        Raises:
+            DataError: They are.
+        """
+        for record in place.predictions[1:]:
+            if [cells.references([record], False, place.where) for cells in self._cells] != references:
+                raise DataError(
+                    f"{place.where}: what is right there is not what is right in the other files at this place",
+                    "the files have to be in the same order; --references FILE names what is right once",
+                )
 
     def _count(self, predictions: list[list[Any]], references: list[Any]) -> None:
         reads_before: set[str] = set()

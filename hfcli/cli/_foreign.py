@@ -68,6 +68,10 @@ def _refuse(stored: StoredOptions, loading: LoadingOptions, options: MetricOptio
             raise UsageError(
                 f"{flag} is about hfcli's own metrics; intervals of others are jackknives", f"leave out {flag}"
             )
+    if show.fail_under:
+        raise UsageError(
+            "--fail-under: whether more is better is not known of metrics of evaluate", "leave out --fail-under"
+        )
     for flag, used in (("-o", show.output), ("--details", show.details), ("--group-by", options.group_by)):
         if used is not None:
             raise UsageError(

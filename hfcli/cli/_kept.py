@@ -1,6 +1,7 @@
 """Files of `hfcli eval -o`: read, and put side by side where they measure the same thing."""
 
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,6 +157,8 @@ def _differences(path: str, part: "Part", other_path: str, other: "Part") -> lis
     for key in {**here, **there}:
         if key in _MAY_DIFFER or here.get(key) == there.get(key):
             continue
+        if key == "data" and _contents(here[key]) == _contents(there.get(key, "")):
+            continue  # a copy, under another name
         values = [each.get(key, "is not said") for each in (here, there)]
         if key == "n" and here.get("data") != there.get("data"):
             continue  # told with the data
@@ -164,9 +167,12 @@ def _differences(path: str, part: "Part", other_path: str, other: "Part") -> lis
             noun = "record" if counts[0] == 1 else "records"
             values = [f"{values[0]} ({counts[0]:,} {noun})", f"{values[1]} ({counts[1]:,})"]
         told.append(f"{key} {values[0]} in {path}, {values[1]} in {other_path}")
-    if not told and part.options != other.options:
-        told.append(f"{part.options} in {path}, {other.options} in {other_path}")
     return told
+
+
+def _contents(data: str) -> str:
+    """Data without the names of files, "ref.txt@59563ed:label" to "59563ed:label"; those of the Hub have a slash."""
+    return re.sub(r"(?:^|(?<=\+))[^+@/]*@", "", data)
 
 
 def _nothing(files: Sequence[Kept], left: dict[str, str]) -> tuple[str, str]:

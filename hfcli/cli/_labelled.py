@@ -105,7 +105,10 @@ class _Taken:
                 line["prediction" if reads == self._reads[0] else f"prediction_{reads}"] for reads in self._reads
             ]
             self.kept += 1
-            yield self._one(next(records), predictions)
+            record = next(records, None)
+            if record is None:
+                return  # the details say that there were more
+            yield self._one(record, predictions)
         _resuming.going_on(self._console, self.kept, "record")
         for answer in opened.answers(self.kept, self._console.tell):
             yield self._one(next(records), [_prediction(answer, reads) for reads in self._reads])

@@ -107,12 +107,14 @@ def check_files(show: ShowOptions, inputs: Sequence[str | None], systems: int) -
         DataError: -o is in no folder.
     """
     for flag, path in (("-o", show.output), ("--details", show.details)):
-        for given in filter(None, inputs):
-            with contextlib.suppress(OSError):
-                if path is not None and os.path.samefile(path, given):
-                    raise UsageError(f"{flag} {path} is what is read, and would be lost", f"{flag} another file")
+        if path is not None:
+            _not_over(flag, path, inputs)
     if show.output is None:
         return
+    if show.output == "-":
+        raise UsageError("-o - : standard output has the scores already", "--json, or -o FILE")
+    if show.output.endswith("/") and os.path.isfile(show.output.rstrip("/")):
+        raise UsageError(f"-o {show.output} is a file, not a folder", f"-o {show.output.rstrip('/')}")
     if show.details is not None and os.path.realpath(show.output) == os.path.realpath(show.details):
         raise UsageError("-o and --details are one file", "-o another file")
     if _is_folder(show.output):
@@ -129,14 +131,21 @@ def _is_folder(path: str) -> bool:
     return path.endswith("/") or os.path.isdir(path)
 
 
-def keep(outcome: Outcome, path: str) -> None:
+def keep(outcome: Outcome, path: str, inputs: Sequence[str | None]) -> None:
     """Write results as files that `hfcli compare` reads: one system's into a file, several into a folder.
 
+    Args:
+        outcome: The results.
+        path: The file, or the folder.
+        inputs: What was read, and is not written over.
+
     Raises:
+        UsageError: A file would be written over what was read.
         DataError: It cannot be written.
     """
     from hfcli.metrics.results import to_json
     from hfcli.records import dumps
+    from hfcli.writing import Output
 
     folder = _is_folder(path)
     names = [re.sub(r"[^\w.-]+", "-", result.name) for result in outcome.results]
@@ -144,14 +153,27 @@ def keep(outcome: Outcome, path: str) -> None:
         names = [f"{at}-{name}" for at, name in enumerate(names, 1)]
     for result, short in zip(outcome.results, names, strict=True):
         name = os.path.join(path, f"{short}.json") if folder else path
-        try:
-            if folder:
+        _not_over("-o", name, inputs)
+        if folder:
+            try:
                 os.makedirs(path, exist_ok=True)
-            with open(name + ".partial", "w", encoding="utf-8") as file:
-                file.write(dumps(to_json(result)) + "\n")
-            os.replace(name + ".partial", name)
-        except OSError as error:
-            raise DataError(f"cannot write {name} ({(error.strerror or str(error)).lower()})") from error
+            except OSError as error:
+                raise DataError(f"cannot write {name} ({(error.strerror or str(error)).lower()})") from error
+        with Output(name, settings={}, resume=False, overwrite=True) as file:
+            file.write([dumps(to_json(result)).encode("utf-8", "replace")], "", 1)
+            file.finish()
+
+
+def _not_over(flag: str, path: str, inputs: Sequence[str | None]) -> None:
+    """Refuse to write over what is read.
+
+    Raises:
+        UsageError: It would be.
+    """
+    for given in filter(None, inputs):
+        with contextlib.suppress(OSError):
+            if os.path.samefile(path, given):
+                raise UsageError(f"{flag} {path} is what is read, and would be lost", f"{flag} another file")
 
 
 def check_limits(show: ShowOptions, metrics: Sequence[str]) -> None:
@@ -184,14 +206,16 @@ def fails(outcome: Outcome, show: ShowOptions) -> list[str]:
     Raises:
         UsageError: It names a metric that was not measured.
     """
-    limits, said = show.limits(), []
+    from hfcli.metrics.results import said
+
+    limits, sentences = show.limits(), []
     for result in outcome.results:
         titles = result.titles()
         for name, limit in limits.items():
             meant = [
                 (title, each)
                 for title, each in zip(titles, result.scores, strict=True)
-                if name in (title, each.metric.title)
+                if name in (title, each.metric.title, each.metric.title + said(result.parts[each.part].options))
             ]
             if not meant:
                 raise _not_measured(name, titles)
@@ -199,7 +223,7 @@ def fails(outcome: Outcome, show: ShowOptions) -> list[str]:
             for title, each in meant:
                 value, side = each.score.value, "above" if each.metric.better == "lower" else "below"
                 if value != value:
-                    said.append(f"{title}{of} is not defined, and has to be {limit:g}")
+                    sentences.append(f"{title}{of} is not defined, and has to be {limit:g}")
                 elif value > limit if side == "above" else value < limit:
-                    said.append(f"{title}{of} is {value:.6g}, and {side} {limit:g}")
-    return said
+                    sentences.append(f"{title}{of} is {value:.6g}, and {side} {limit:g}")
+    return sentences

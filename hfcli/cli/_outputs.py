@@ -110,7 +110,7 @@ def _same_id(records: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> str |
     Raises:
         DataError: It is not: the files are in different orders.
     """
-    known = [(record["id"], row.where) for record, row in zip(records, rows, strict=True) if "id" in record]
+    known = [(_id(record["id"]), row.where) for record, row in zip(records, rows, strict=True) if "id" in record]
     (first, where), *rest = known
     for other, place in rest:
         if other != first:
@@ -118,4 +118,9 @@ def _same_id(records: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> str |
                 f"{where} has the id {first}, and {place} the id {other}: the files are in different orders",
                 "sort both by id",
             )
-    return None if first is None else str(first)
+    return first
+
+
+def _id(cell: Any) -> str | None:
+    """A number in one file may be text in another."""
+    return None if cell is None else str(cell)

@@ -1,7 +1,7 @@
 """Answers to questions, scored by the official rules of SQuAD: stored ones, by id, or a model's."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from hfcli.cli import _measure, _outcome, _scores, _stored
 from hfcli.cli._details import Details
@@ -12,9 +12,6 @@ from hfcli.errors import UsageError
 from hfcli.options import ModelOptions
 from hfcli.options.answering import AnswersOptions, Reading
 from hfcli.options.evaluating import MeasuredData, MetricOptions, ShowOptions, StoredOptions
-
-if TYPE_CHECKING:
-    pass
 
 
 class _Answers(NamedTuple):
@@ -51,7 +48,10 @@ def of_files(console: Console, name: str, stored: StoredOptions, options: Metric
             f"hfcli eval --metric {name} --predictions answers.jsonl --references dev-v1.1.json",
         )
     given = _stored.predictions(stored.predictions[0], stored.prediction_column or "answer")
-    right = _stored.references(stored.references[0], options.group_by)
+    columns = stored.reference_column
+    if len(columns) > 1:
+        raise UsageError(f"--metric {name} reads one column of answers", "--answers-column once")
+    right = _stored.references(stored.references[0], options.group_by, *columns)
     pairs = _stored.paired(given, right, name == "squad_v2")
     for note in pairs.notes:
         console.note(note)
@@ -63,7 +63,7 @@ def of_files(console: Console, name: str, stored: StoredOptions, options: Metric
         )
     groups = [right.groups.get(key, "") for key in pairs.ids]
     answers = _Answers(pairs.ids, pairs.predictions, pairs.predictions, pairs.references, pairs.null, groups)
-    data = _scores.file_name(stored.references[0], right.sha256)
+    data = ":".join([_scores.file_name(stored.references[0], right.sha256), *columns])
     settings = {"predictions": stored.predictions, "metric": name}
     outcome = _measured(name, answers, (given.name, ""), data, options, Details(show, settings))
     return outcome._replace(more={**outcome.more, "missing": pairs.missing, "unknown": pairs.unknown})

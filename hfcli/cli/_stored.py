@@ -102,28 +102,31 @@ def predictions(path: str, column: str) -> Predictions:
     return Predictions(source.name, answers, null)
 
 
-def references(path: str, group_by: str | None) -> References:
+def references(path: str, group_by: str | None, column: str = "answers") -> References:
     """Read right answers.
 
     Args:
         path: Records with `id` and `answers` (a text, a list of texts, `{"text": [...]}`, `[{"text": ...}]`, or JSON of
             these; nothing for a question without), or a document of SQuAD.
         group_by: A column that says which group a question belongs to.
+        column: Which holds the answers.
 
     Raises:
         DataError: Something is no such record, or an id is there twice.
     """
     answers: dict[str, list[str]] = {}
     groups: dict[str, str] = {}
+    from hfcli.metrics.groups import name
+
     with read(path, on_error="record", pairs=("id", "answer"), digest=True) as source:
         for key, where, record in _records(source):
-            if "answers" not in record:
-                raise _missing(where, "answers", record, _SWAPPED if "answer" in record else None)
-            answers[key] = _texts(record["answers"], where, key)
+            if column not in record:
+                raise _missing(where, column, record, _SWAPPED if "answer" in record else None)
+            answers[key] = _texts(record[column], where, key)
             if group_by is not None:
                 if group_by not in record:
                     raise _missing(where, group_by, record, did_you_mean(group_by, record))
-                groups[key] = str(record[group_by])
+                groups[key] = name(record[group_by])
     return References(source.name, answers, source.sha256, groups)
 
 

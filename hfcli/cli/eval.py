@@ -1,5 +1,6 @@
 """`hfcli eval`: scores with intervals, of a model or of outputs that are there already."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import typer
@@ -91,7 +92,7 @@ def eval(
             _no_references(stored)
             call = _Call(console, measured, stored, models, data, texts, perplexity, prompted, reading, fairness, show)
             outcome = call.outcome()
-        _end(console, outcome, show)
+        _end(console, outcome, show, [*stored.predictions, *stored.references, data.dataset, perplexity.file])
     finally:
         console.close()
 
@@ -268,19 +269,19 @@ class _Call:
         return _labelled.of_model(console, data, model, self.texts, self.column, measured, show)
 
 
-def _end(console: Console, outcome: Outcome, show: ShowOptions) -> None:
+def _end(console: Console, outcome: Outcome, show: ShowOptions, inputs: Sequence[str | None]) -> None:
     """Show the scores, keep them, and say whether they are good enough."""
     from hfcli.records import dumps
 
-    worse = _outcome.fails(outcome, show)
     for note in _outcome.odd(outcome):
         console.note(note)
-    if show.output is not None:
-        _outcome.keep(outcome, show.output)
     if show.json or not console.terminal:
         console.data(dumps(_scores.as_json(outcome)) + "\n")
     else:
         console.data("".join(line + "\n" for line in _scores.lines(outcome)))
+    if show.output is not None:
+        _outcome.keep(outcome, show.output, inputs)
+    worse = _outcome.fails(outcome, show)
     if worse:
         console.close()
         for sentence in worse:

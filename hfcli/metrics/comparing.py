@@ -20,7 +20,7 @@ from hfcli.metrics.base import Metric, Statistics, objects
 from hfcli.metrics.resampling import Array, Kinds
 from hfcli.metrics.results import Drawing, Part
 
-Verdict = Literal["better", "worse", "no difference seen", "equivalent", "not shown to be equivalent"]
+Verdict = Literal["better", "worse", "no difference seen", "equivalent", "not shown to be equivalent", "not defined"]
 
 _TRIAL_COUNTS = 1 << 20  # 8 MB at once, and what metrics make of it
 _ROUNDING = 1e-10  # differences that are the same but for rounding, as a part of the scores
@@ -80,6 +80,8 @@ class Difference(NamedTuple):
             confidence: That of the intervals.
             margin: Differences that are smaller do not matter, in the metric's units; None where all matter.
         """
+        if math.isnan(self.value):
+            return "not defined"
         if margin is not None and self.within(margin):
             return "equivalent"
         up, down = self.low > 0 and self.value > 0, self.high < 0 and self.value < 0

@@ -86,10 +86,10 @@ def titles(measured: Sequence[tuple[Any, Sequence[Metric]]]) -> list[str]:
     """
     plain = [metric.title for _, metrics in measured for metric in metrics]
     named = [(metric.title, options) for options, metrics in measured for metric in metrics]
-    return [title if plain.count(title) == 1 else title + _said(options) for title, options in named]
+    return [title if plain.count(title) == 1 else title + said(options) for title, options in named]
 
 
-def _said(options: Any) -> str:
+def said(options: Any) -> str:
     """Options that are not as usual, as --metric takes them."""
     said = (
         []
@@ -197,7 +197,11 @@ def _part(kept: Mapping[str, Any]) -> Part:
     statistics = Statistics(columns, tuple(kept["names"]))
     if len({len(column) for column in columns.values()}) != 1:
         raise ValueError("columns of different lengths")
-    return Part(family, family.options(**kept["options"]), found, statistics, kept["signature"])
+    if not isinstance(kept["signature"], str):
+        raise TypeError("a signature that is no text")
+    options = family.options(**kept["options"])
+    family.kinds(statistics, options)  # a column that is not there is found now
+    return Part(family, options, found, statistics, kept["signature"])
 
 
 def _scored(kept: Mapping[str, Any], parts: Sequence[Part]) -> Scored:

@@ -315,11 +315,3 @@ def ter(records: Sums) -> Array:
     """
     edits, length = records.sums.T
     return 100 * np.where(length > 0, _divide(edits, length), edits > 0)
-
-
-def looks_tokenized(texts: Iterable[str]) -> bool:
-    """Whether a hundred texts end in a full stop that is set apart, as tokenised texts do: scores are lower for them.
-
-    Source: sacrebleu 2.6, Metric._extract_corpus_statistics.
-    """
-    return sum(text.endswith(" .") for text in texts) >= 100

@@ -94,7 +94,7 @@ def answer(
         references,
         measured.ids(split),
         measured.groups(split, group_by),
-        measured.name_of_data(options, split, columns.values()),
+        measured.name_of_data(options, split, columns.values(), [name for name in flags.values() if name]),
         measured.short_name(loaded),
         _system(answerer),
     )

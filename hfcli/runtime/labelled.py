@@ -53,7 +53,9 @@ class Labelled:
     def system(self) -> str:
         """Everything that may differ between systems."""
         reads = self.classifier.settings
-        return measured.system(self.classifier.loaded, [f"max_len:{reads.max_length}", f"on_long:{reads.on_long}"])
+        parts = [f"max_len:{reads.max_length}", f"on_long:{reads.on_long}"]
+        parts += [f"doc_stride:{reads.doc_stride}"] if reads.on_long == "window" else []
+        return measured.system(self.classifier.loaded, parts)
 
     @property
     def parameters(self) -> int:
@@ -189,7 +191,7 @@ def open_classifier(
         rows,
         [known[index] for index in rows],
         _READS[kind],
-        measured.name_of_data(options, split, opened.columns.values()),
+        measured.name_of_data(options, split, opened.columns.values(), [label_column] if label_column else []),
     )
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import transformers
 
@@ -18,6 +19,8 @@ from hfcli.runtime import data, hub, loading, settings
 from hfcli.runtime.loading import Loaded
 from hfcli.runtime.splits import Split
 from hfcli.tasks._protocols import Reading
+
+_END_BYTES = 1 << 20
 
 
 def task_of(model: ModelOptions | None, options: DataOptions, offline: bool, tell: Tell) -> str:
@@ -73,15 +76,22 @@ def groups(split: Split, column: str | None) -> list[str]:
     return [group_name(names[cell] if names and isinstance(cell, int) and cell >= 0 else cell) for cell in cells]
 
 
-def name_of_data(options: DataOptions, split: Split, columns: Iterable[str | None]) -> str:
-    """Name, revision (or content) and split of the data; of a file as for stored outputs."""
-    path = str(options.dataset)
+def name_of_data(options: DataOptions, split: Split, columns: Iterable[str | None], named: Sequence[str] = ()) -> str:
+    """Name, revision (or content) and split of the data; of a file as for stored outputs.
+
+    Args:
+        options: What was asked for.
+        split: The data.
+        columns: Those that are read.
+        named: Those of them that flags name: with others it would be another measurement.
+    """
+    path, chosen = str(options.dataset), "".join(f":{name}" for name in named)
     if os.path.isfile(path):
-        return file(path)
+        return file(path) + chosen
     version = split.revision or split.digest([name for name in columns if name])
     source = "stdin" if split.name == "standard input" else split.source or split.name
     name = f"{source}{f'/{split.subset}' if split.subset else ''}@{version[:7]}"
-    return name if split.source in ("", split.name) else f"{name}:{split.name}"
+    return (name if split.source in ("", split.name) else f"{name}:{split.name}") + chosen
 
 
 def file(path: str) -> str:
@@ -105,9 +115,24 @@ def system(loaded: Loaded, parts: Sequence[str]) -> str:
     """
     location = loaded.location
     name = f"{location.name}@{location.commit[:7]}" if location.commit else short_name(loaded)
+    if location.commit is None and not name.startswith("builtin/"):
+        name += f"@{_fingerprint(location.folder)}"
     adapter = [f"adapter:{loaded.adapter}"] if loaded.adapter else []
     versions = [f"dtype:{loaded.placement.dtype_name}", f"transformers:{transformers.__version__}"]
     return "|".join([name, *adapter, *parts, *versions])
+
+
+def _fingerprint(folder: Path) -> str:
+    """Of a folder's config and weights, so that two runs are two systems: sizes, and the ends of what is large."""
+    known = hashlib.sha256()
+    for path in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors"), *folder.glob("*.bin")]):
+        with path.open("rb") as content:
+            size = content.seek(0, os.SEEK_END)
+            known.update(f"{path.name}:{size}".encode())
+            for start in sorted({0, max(0, size - _END_BYTES)}):
+                content.seek(start)
+                known.update(content.read(_END_BYTES))
+    return known.hexdigest()[:7]
 
 
 def how(reading: Reading) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from hfcli import records
 from hfcli.errors import DataError, did_you_mean
 from hfcli.events import Tell
+from hfcli.metrics.groups import name as name_of_group
 from hfcli.options.reading import DataOptions
 from hfcli.records._input import KEEPS_GOING
 from hfcli.runtime import data, measured
@@ -81,7 +82,7 @@ def of_file(path: str, column: str | None, slurp: bool, group_by: str | None) ->
 
     def name() -> str:
         title = "stdin" if path == "-" else source.name.rpartition("/")[2].removesuffix(".gz")
-        return f"{title}@{source.sha256[:7]}"
+        return f"{title}@{source.sha256[:7]}{f':{column}' if column else ''}"
 
     def share(done: float) -> float | None:
         read = source.share
@@ -112,7 +113,7 @@ def of_data(
     split = data.one_split(options, offline=offline, tell=tell)
     sample = {name: cells[0] for name in split.columns if (cells := split.sample(name, 1))}
     found = column or _column(sample, split.title)
-    name = measured.name_of_data(options, split, [found])
+    name = measured.name_of_data(options, split, [found], [column] if column else [])
     groups = measured.groups(split, group_by)
     if usual or slurp:
         cells = split.values(found)[:first]
@@ -172,4 +173,4 @@ def _group(record: Mapping[str, Any], column: str | None, where: str) -> str:
         raise DataError(
             f"{where} has no column {column} for --group-by; there is {there}", did_you_mean(column, record)
         )
-    return str(record[column])
+    return name_of_group(record[column])
