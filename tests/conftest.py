@@ -174,3 +174,17 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     return Models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output is a terminal, for commands that run in this process."""
+    from hfcli.cli.console import Console
+
+    begin = Console.__init__
+
+    def on_terminal(self: Console, quiet: bool = False) -> None:
+        begin(self, quiet)
+        self.terminal = True
+
+    monkeypatch.setattr(Console, "__init__", on_terminal)

@@ -317,16 +317,6 @@ def keep(tmp_path, monkeypatch):
     return keep
 
 
-@pytest.fixture
-def terminal(monkeypatch):
-    def on_terminal(self, quiet=False):
-        begin(self, quiet)
-        self.terminal = True
-
-    begin = Console.__init__
-    monkeypatch.setattr(Console, "__init__", on_terminal)
-
-
 # 400 records: a is wrong in the first 80, b in 20 of these and in 10 others, c in as many as a but for one.
 RIGHT = ["pos", "neg"] * 200
 WRONG = ["neg", "pos"] * 200
@@ -606,7 +596,10 @@ def test_other_data_cannot_be_compared(hfcli, keep):
     [
         (SIGNED + "|tok:intl", "tok is not said in a.json, intl in b.json"),
         (SIGNED.replace("n:{n}", "n:3"), "n 400 in a.json, 3 in b.json"),
-        (SIGNED.replace("imdb@e628166", "sst2@1f3c5aa") + "|tok:intl", "data imdb@e628166:test (400 records) in a.json, sst2@1f3c5aa"),
+        (
+            SIGNED.replace("imdb@e628166", "sst2@1f3c5aa") + "|tok:intl",
+            "data imdb@e628166:test (400 records) in a.json, sst2@1f3c5aa",
+        ),
     ],
 )
 def test_what_was_measured_has_to_be_the_same(hfcli, keep, signature, said):

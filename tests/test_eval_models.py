@@ -9,7 +9,6 @@ import pytest
 
 from hfcli.cli import _measure
 from hfcli.cli._details import Details
-from hfcli.cli.console import Console
 from hfcli.metrics import measure as measured
 from hfcli.metrics.results import from_json
 from tests.tiny import BAD, GOOD
@@ -197,16 +196,6 @@ def test_groups(evaluate, predicted):
 
 
 # Several models
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    def on_terminal(self, quiet=False):
-        begin(self, quiet)
-        self.terminal = True
-
-    begin = Console.__init__
-    monkeypatch.setattr(Console, "__init__", on_terminal)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 
 from hfcli import metrics
 from hfcli.cli import _reducing
-from hfcli.cli.console import Console
 from hfcli.metrics.results import from_json
 
 HYPOTHESES = ["the cat sat on the mat", "a dog ran over the old hill", "the fox", "bread for the red kite today"]
@@ -71,16 +70,6 @@ def score(hfcli, write):
         return found[names[0]] if isinstance(metric, str) else found
 
     return score
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    def on_terminal(self, quiet=False):
-        begin(self, quiet)
-        self.terminal = True
-
-    begin = Console.__init__
-    monkeypatch.setattr(Console, "__init__", on_terminal)
 
 
 # Numbers, each computed here once more
