@@ -4,10 +4,10 @@
 
 The peer is what huggingface/evaluate's measurements/perplexity does, by default written out below: all texts padded to
 the longest, batches of 16, logits of everything, CrossEntropyLoss(reduction="none"). --peer-script runs the script
-itself, a perplexity.py fetched from there. The model has random weights unless --model names one; both sides compute in
-float32, ours also in bfloat16 with --dtype bfloat16. FILE has a text on each line; without it texts of wikitext's
-lengths are made up. Each side loads the model first, which is not timed (the script does so again, in its time); memory
-is the process's peak, loading included.
+itself, a perplexity.py fetched from there. The model has random weights unless --model names one. The script computes
+in float32, ours in what hfcli takes on this machine, or in --dtype. FILE has a text on each line; without it texts of
+wikitext's lengths are made up. Each side loads the model first, which is not timed (the script does so again, in its
+time); memory is the process's peak, loading included.
 """
 
 import argparse
@@ -106,7 +106,7 @@ parser.add_argument("--data")
 parser.add_argument("--texts", type=int, default=32)
 parser.add_argument("--turns", type=int, default=3)
 parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--dtype", default="float32")
+parser.add_argument("--dtype", default="auto")
 parser.add_argument("--max-length", type=int, default=1024)
 asked = parser.parse_args()
 with tempfile.TemporaryDirectory() as temporary:
