@@ -69,7 +69,7 @@ def test_a_model_that_answers_is_made_and_eval_says_the_same_of_it(train, hfcli,
     assert (settings["task"], settings["max_length"], settings["null_threshold"]) == ("question-answering", 64, None)
     again = hfcli("eval", "-m", "out", "--dataset", "dev.jsonl", "--dtype", "float32").records[0]
     assert {s["metric"]: s["score"] for s in again["scores"]} == {name: one["value"] for name, one in scores.items()}
-    assert again["scores"][0]["signature"].startswith("squad|data:dev.jsonl@")
+    assert again["scores"][0]["signature"].startswith("exact_match|data:dev.jsonl@")
     assert "max_len:64|doc_stride:21|max_answer:30|dtype:float32" in again["system"]
     said = hfcli("qa", "-m", "out", "--context", "the film was good and it", "sports").records[0]
     assert said["answer"] == "good"
@@ -371,8 +371,10 @@ def test_the_head_computes_in_float32_under_autocast_and_in_bfloat16(models):
 def test_eval_of_a_model_says_what_it_cannot_measure(hfcli, models, here):
     write(here / "dev.jsonl", questions(8))
     model = models.answerer()
-    wrong = hfcli("eval", "-m", models.classifier(), "--dataset", "dev.jsonl")
-    assert wrong.code == 5
+    line = ("eval", "-m", models.classifier(), "--dataset", "dev.jsonl")
+    assert hfcli(*line, "--metric", "squad").code == 5
+    labels = hfcli(*line)  # what a classifier is measured on has labels
+    assert (labels.code, "no column looks like the label" in labels.err) == (4, True)
     both = hfcli("eval", "-m", model, "--metric", "squad", "--predictions", "a", "--references", "b")
     assert both.code == 2
     assert "--model is about a model, and --predictions are there already" in both.err
