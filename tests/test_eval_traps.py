@@ -165,3 +165,11 @@ def test_fewer_records_than_were_done_are_other_input(hfcli, labels, write):
     result = hfcli("eval", *labels, "--details", "d.jsonl", "--resume")
     assert result.code == 2
     assert "d.jsonl.partial was made from other input" in result.err
+
+
+def test_a_bad_line_of_a_data_set_names_no_flag_that_eval_has_not(hfcli, write):
+    data = write("d.jsonl", '{"text": "good", "label": "pos"}\n{"text": \n')
+    result = hfcli("eval", "-m", "builtin/reviews", "--dataset", data)
+    assert (result.code, result.out) == (4, "")
+    assert result.err.startswith("error: d.jsonl:2 is not JSON")
+    assert "--on-error" not in result.err

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 
 from hfcli.errors import DataError
 from hfcli.records import Row, Source, read
-from hfcli.records._input import KEEPS_GOING
+from hfcli.records._input import where_nothing_goes_on
 
 
 class Together(NamedTuple):
@@ -99,8 +99,7 @@ def _open(path: str) -> Source:
 def _record(row: Row) -> Mapping[str, Any]:
     if row.record is None:
         assert row.error is not None
-        hint = row.error.hint if row.error.hint != KEEPS_GOING else None
-        raise DataError(row.error.message, hint) from row.error
+        raise where_nothing_goes_on(row.error)
     return row.record
 
 

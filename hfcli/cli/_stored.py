@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from hfcli.errors import DataError, did_you_mean
 from hfcli.records import Row, Source, read
-from hfcli.records._input import KEEPS_GOING
+from hfcli.records._input import where_nothing_goes_on
 from hfcli.records._json import kind
 
 _NULL = "no_answer_probability"
@@ -201,8 +201,7 @@ def _record(source: Source, row: Row) -> Mapping[str, Any]:
         raise DataError(f"{source.name} is lines of text, without ids", hint)
     if row.record is None:
         assert row.error is not None
-        hint_of_row = row.error.hint if row.error.hint != KEEPS_GOING else None
-        raise DataError(row.error.message, hint_of_row) from row.error
+        raise where_nothing_goes_on(row.error)
     return row.record
 
 

@@ -24,6 +24,13 @@ _GZIP = b"\x1f\x8b"
 KEEPS_GOING = '--on-error record keeps going and writes {"error": ...} in its place'
 
 
+def where_nothing_goes_on(error: DataError) -> DataError:
+    """The error of a row for a command that has no --on-error, which its hint may name."""
+    plain = DataError(error.message, None if error.hint == KEEPS_GOING else error.hint)
+    plain.__cause__ = error
+    return plain
+
+
 class Line(NamedTuple):
     number: int
     raw: bytes | None  # without its newline; None where it was longer than the limit

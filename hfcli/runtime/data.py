@@ -97,7 +97,7 @@ def one_split(options: DataOptions, *, offline: bool, tell: Tell) -> Split:
     """The split to measure on: the one that `eval_split` names, else test, else validation, else the only one.
 
     Args:
-        options: `dataset`, `subset`, `dataset_revision`, `eval_split`, `max_eval_samples` and `on_error` are read.
+        options: `dataset`, `subset`, `dataset_revision`, `eval_split` and `max_eval_samples` are read.
         offline: Whether the Hub may not be asked.
         tell: Gets Downloading, and a Note for what is not as it was typed.
 
@@ -107,7 +107,7 @@ def one_split(options: DataOptions, *, offline: bool, tell: Tell) -> Split:
         ModelError: The Hub, or the way to it.
     """
     assert options.dataset is not None
-    opener = _Opener(offline, tell, options.on_error)
+    opener = _Opener(offline, tell, "stop")
     source = opener.open(options.dataset, options.subset, options.dataset_revision)
     return source.splits[_split_of_other(source, options.eval_split)]().draw(options.max_eval_samples, 42)
 

@@ -14,10 +14,11 @@ import pyarrow.parquet
 from hfcli import records
 from hfcli.errors import DataError
 from hfcli.events import Note, Tell
-from hfcli.records._input import KEEPS_GOING
+from hfcli.records._input import where_nothing_goes_on
 from hfcli.runtime.splits import Split, class_names
 
-OnError = Literal["fail", "skip", "collect"]
+OnError = Literal["fail", "stop", "skip", "collect"]
+"""A line that cannot be read: its error, with a hint at --on-error; its error; left out; kept for a report."""
 _SUFFIX = re.compile(r"\.(csv|tsv|jsonl|ndjson|json|parquet)(\.gz)?$", re.IGNORECASE)
 _SPLIT_WORDS = "train training validation valid val dev eval evaluation test testing".split()
 _NOT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json")
@@ -113,8 +114,8 @@ def _lines(paths: list[str], name: str, on_error: OnError, mixed: bool) -> Split
                     raise DataError(f"{source.name} is lines of text, without labels", hint)
                 if row.record is None:
                     assert row.error is not None
-                    if on_error == "fail":
-                        raise _hinted(row.error)
+                    if on_error in ("fail", "stop"):
+                        raise _hinted(row.error, skip=on_error == "fail")
                     bad.append(row.error)
                     continue
                 before = row.where.rstrip("0123456789")
@@ -131,10 +132,10 @@ def _lines(paths: list[str], name: str, on_error: OnError, mixed: bool) -> Split
 
 def _hinted(error: DataError, *, skip: bool = True) -> DataError:
     """The error of a line, with how to go on; what repairs the file is said first."""
-    hints = [error.hint] if error.hint and error.hint != KEEPS_GOING else []
-    hinted = DataError(error.message, "\n".join([*hints, *([_LEAVES_OUT] if skip else [])]) or None)
-    hinted.__cause__ = error
-    return hinted
+    plain = where_nothing_goes_on(error)
+    hints = [*([plain.hint] if plain.hint else []), *([_LEAVES_OUT] if skip else [])]
+    plain.hint = "\n".join(hints) or None
+    return plain
 
 
 class _Growing:

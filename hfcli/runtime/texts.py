@@ -9,7 +9,7 @@ from hfcli.errors import DataError, did_you_mean
 from hfcli.events import Tell
 from hfcli.metrics.groups import name as name_of_group
 from hfcli.options.reading import DataOptions
-from hfcli.records._input import KEEPS_GOING
+from hfcli.records._input import where_nothing_goes_on
 from hfcli.runtime import data, measured
 from hfcli.runtime.splits import Split
 
@@ -68,9 +68,8 @@ def of_file(path: str, column: str | None, slurp: bool, group_by: str | None) ->
         found = column
         with source:
             for row in source:
-                if row.error is not None:  # --on-error, which it may name, is not there where every text counts
-                    hint = row.error.hint
-                    raise DataError(row.error.message, None if hint == KEEPS_GOING else hint) from row.error
+                if row.error is not None:
+                    raise where_nothing_goes_on(row.error)
                 record = row.record or {}
                 found = found or _column(record, row.where)
                 text = _text(record, found, row.where)
