@@ -214,7 +214,7 @@ def _split_of_other(source: _Source, given: str | None) -> str:
 
 def _there(source: _Source, given: str, flag: str) -> str:
     if source.file:
-        raise UsageError(f"{flag} {given}: {source.name} is one file, without splits", "--eval-dataset FILE is another")
+        raise UsageError(f"{flag} {given}: {source.name} is one file, without splits", f"leave out {flag}")
     if given not in source.splits:
         near = did_you_mean(given, source.splits) or f"{flag} {next(iter(source.splits))}"
         raise DataError(f"{source.name} has no split {given}; there is {', '.join(source.splits)}", near)
