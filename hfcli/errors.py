@@ -5,6 +5,7 @@
     ├── DataError        4   what was read or written: files, lines, columns, standard input and output
     ├── ModelError       5   a model, the Hub or the network
     └── DeviceError      6   a device or its memory
+        └── RankLost         another process of the same job is gone, which has told why or could not
 
 Raise where the problem is found, with what was given and what is allowed; `hfcli.cli.main` catches, nobody else.
 Any other exception is a bug and keeps its traceback.
@@ -60,6 +61,10 @@ class ModelError(HfcliError):
 
 class DeviceError(HfcliError):
     exit_code = Exit.DEVICE
+
+
+class RankLost(DeviceError):
+    """Another process of the same job is gone."""
 
 
 class Terminated(BaseException):

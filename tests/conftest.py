@@ -2,6 +2,7 @@
 
 import io
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,3 +190,18 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         self.terminal = True
 
     monkeypatch.setattr(Console, "__init__", on_terminal)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Any:
+    """Children that have everything imported from their first moment on."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["hfcli.cli._training", "hfcli.runtime.finetuning", "hfcli.runtime.preparing", "matplotlib.figure",
+         "matplotlib.backends.backend_agg", "pandas", "transformers.models.bert.modeling_bert",
+         "tests.test_training_ranks", "tests.test_ranks"]
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:  # it does not know where this process imports from
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+        forkserver.ensure_running()
+    return context

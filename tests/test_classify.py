@@ -472,7 +472,7 @@ def test_without_a_model_the_builtin_one_is_used_and_v_says_so(hfcli, models, mo
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(hfcli, models, monkeypatch, flags, said):
-    monkeypatch.setattr("hfcli.runtime.loading.load", lambda *args: pytest.fail("loaded a model"))
+    monkeypatch.setattr("hfcli.runtime.loading.load_here", lambda *args: pytest.fail("loaded a model"))
     result = hfcli("classify", "-m", models.classifier(), *flags)
     assert (result.code, result.out) == (2, "")
     assert said in result.err

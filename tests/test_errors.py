@@ -320,7 +320,7 @@ def test_a_byte_order_mark_is_no_text(hfcli, models):
 
 
 def test_a_column_that_is_not_there_is_found_before_the_model_is_loaded(refused, models, tmp_path, monkeypatch):
-    monkeypatch.setattr("hfcli.runtime.loading.load", lambda *args: pytest.fail("loaded a model"))
+    monkeypatch.setattr("hfcli.runtime.loading.load_here", lambda *args: pytest.fail("loaded a model"))
     (tmp_path / "a.csv").write_text("id,text\n1,fox\n")
     (tmp_path / "a.jsonl").write_text('{"id": 1, "text": "fox"}\n')
     for name in ("a.csv", "a.jsonl"):
@@ -455,7 +455,7 @@ def test_a_flag_that_makes_no_sense_or_does_nothing_is_refused(refused, models, 
     ],
 )
 def test_bad_templates_are_refused_before_anything_is_read(refused, template, said, monkeypatch):
-    monkeypatch.setattr("hfcli.runtime.loading.load", lambda *args: pytest.fail("loaded a model"))
+    monkeypatch.setattr("hfcli.runtime.loading.load_here", lambda *args: pytest.fail("loaded a model"))
     assert said in refused(2, "--template", template, stdin="fox\n")
 
 

@@ -208,16 +208,16 @@ def stopped(measure, monkeypatch):
     monkeypatch.setattr(_generated, "_AT_ONCE", 2)
     monkeypatch.setattr(prediction, "CHUNK_TOKENS", NEW)
     monkeypatch.setattr(prediction, "MAX_ROWS", {"cpu": 2})
-    calls, plainly = [], prediction.Generator.chunk
+    calls, plainly = [], prediction.Generator.begin
 
-    def interrupted(self, rows, tick, tell):
+    def interrupted(self, rows, tell):
         calls.append(len(rows))
         if sum(calls) > 4:
             raise KeyboardInterrupt
-        return plainly(self, rows, tick, tell)
+        return plainly(self, rows, tell)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prediction.Generator, "chunk", interrupted)
+        patch.setattr(prediction.Generator, "begin", interrupted)
         result = measure("--details", "d.jsonl")
     return result
 

@@ -266,7 +266,7 @@ def test_one_text_does_not_take_the_place_of_an_unfinished_job(hfcli, models, pr
 
 def test_outputs_that_cannot_be_written_are_refused_before_a_model_is_loaded(hfcli, models, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hfcli.runtime.loading.load", lambda *args: pytest.fail("loaded a model"))
+    monkeypatch.setattr("hfcli.runtime.loading.load_here", lambda *args: pytest.fail("loaded a model"))
     for prompt in (("the fox",), ()):
         result = hfcli("generate", *prompt, "-o", "no/such/out.txt", stdin="fox\n")
         assert (result.code, "mkdir -p no/such" in result.err) == (4, True)

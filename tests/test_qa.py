@@ -269,18 +269,18 @@ def test_a_stopped_job_goes_on(answers, here, monkeypatch):
     from hfcli.runtime.answering import Answerer
 
     monkeypatch.setattr(chunking, "CHUNK_RECORDS", 8)
-    done, chunk = [], Answerer.chunk
+    done, begin = [], Answerer.begin
 
     def cut(self, *arguments):
         if len(done) == 2:
             raise Cut
         done.append(1)
-        return chunk(self, *arguments)
+        return begin(self, *arguments)
 
-    monkeypatch.setattr(Answerer, "chunk", cut)
+    monkeypatch.setattr(Answerer, "begin", cut)
     with pytest.raises(Cut):
         answers("--file", "in.jsonl", "-o", "cut.jsonl")
-    monkeypatch.setattr(Answerer, "chunk", chunk)
+    monkeypatch.setattr(Answerer, "begin", begin)
     again = answers("--file", "in.jsonl", "-o", "cut.jsonl", "--resume")
     assert "16 records are done, going on from there" in again.err
     assert [r["answer"] for r in map(json.loads, Path("cut.jsonl").read_text().splitlines())] == [

@@ -2,7 +2,6 @@
 
 import json
 import math
-import multiprocessing
 import os
 import random
 import shutil
@@ -10,7 +9,6 @@ import signal
 import socket
 import sys
 import time
-from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,20 +89,6 @@ def signalled_measuring(rank, count, learns, size):
     """To one rank alone, in its first batch of two of the first evaluation."""
     if (rank, count) == (1, 4):
         signal.raise_signal(signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Children that have everything imported from their first moment on."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["hfcli.cli._training", "hfcli.runtime.finetuning", "hfcli.runtime.preparing", "matplotlib.figure",
-         "matplotlib.backends.backend_agg", "pandas", "transformers.models.bert.modeling_bert", __name__]
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:  # it does not know where this process imports from
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
-        forkserver.ensure_running()
-    return context
 
 
 @pytest.fixture(scope="module")
@@ -334,8 +318,7 @@ def test_memory_that_runs_out_on_one_rank_changes_nothing_but_rounding(hfcli, ra
 def test_a_record_that_does_not_fit_on_one_rank_ends_both_with_the_same_sentence(ranks, still, folder):
     codes, (first, second), out = ranks(still, hook=too_long)
     assert (codes, out) == ([6, 6], "")
-    for text in (first, second):
-        assert "error: one record of 18 tokens does not fit into memory\n" in text
+    assert (first + second).count("error: one record of 18 tokens does not fit into memory\n") == 1
     assert list((folder / "out").glob("checkpoint-*"))
 
 

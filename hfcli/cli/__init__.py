@@ -4,6 +4,7 @@
 anything else is a bug and keeps its traceback.
 """
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,9 +14,9 @@ from typing import Annotated
 
 import typer
 
-from hfcli import __version__
+from hfcli import __version__, launch
 from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed_streams, unwritable
-from hfcli.errors import Exit, HfcliError, Terminated, UsageError, did_you_mean
+from hfcli.errors import Exit, HfcliError, RankLost, Terminated, UsageError, did_you_mean
 
 # In the order of the help page; each is the function of that name in the file of that name.
 NAMES = ("generate", "finetune", "classify", "qa", "eval", "compare", "data", "demo", "doctor", "config")
@@ -68,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     open_closed_streams()
+    launch.begin(argv)
     try:
         before = signal.signal(signal.SIGTERM, _terminate)
         try:
@@ -75,11 +77,15 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             signal.signal(signal.SIGTERM, before)
     except HfcliError as error:
-        Console().error(error)
-        return error.exit_code
+        return _failed(error)
     except typer.TyperException as error:
-        Console().error(_usage(error))
-        return Exit.USAGE
+        return _failed(_usage(error))
+    except RuntimeError as error:
+        if not launch.voice.is_loss(error):
+            raise
+        said = re.sub(r"^\[\S+\] |\.? This is typically.*", "", str(error).splitlines()[0])  # gloo's source, and advice
+        hint = "what is saved is kept; the same line with --resume goes on from there"
+        return _failed(RankLost(f"another process of this job is gone ({said})", hint))
     except ClosedOutput:
         discard_output()
         return Exit.OK
@@ -87,6 +93,15 @@ def main(argv: list[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except Terminated:
         return Exit.TERMINATED
+
+
+def _failed(error: HfcliError) -> int:
+    """Say what went wrong; of several ranks one does."""
+    if isinstance(error, RankLost) and launch.started_here():
+        return launch.LOST  # whoever started them saw which one went, and how
+    if launch.voice.speaks():
+        Console().error(error)
+    return error.exit_code
 
 
 def _run(argv: list[str]) -> int:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
@@ -116,7 +116,8 @@ class Job:
             rows = self._with_first(source) if source.size_bytes is not None else None
             worker = self.command.load()
             rows = self._with_first(source) if rows is None else rows
-            self._many(worker, rows, source)
+            part, parts = asked.shard or (1, 1)
+            self._many(worker, islice(rows, part - 1, None, parts), source)
 
     def from_rows(self, rows: "Sequence[Row]") -> None:
         """Work on records that are there already."""
@@ -145,8 +146,8 @@ class Job:
         def fraction(finished: float) -> float | None:
             if source is None:
                 return finished / total
-            share = source.share
-            return share * finished / source.rows if share and source.rows else None
+            share, (_, parts) = source.share, self.source.shard or (1, 1)
+            return share * finished * parts / source.rows if share and source.rows else None
 
         patient = source is None or source.size_bytes is not None
         try:
@@ -208,9 +209,9 @@ class Job:
             return nullcontext()
         from hfcli.writing import Output
 
-        return Output(
-            self.output.output, settings=settings(), resume=self.output.resume, overwrite=self.output.overwrite
-        )
+        output, shard = self.output, self.source.shard
+        kept = settings() | ({"shard": "/".join(map(str, shard))} if shard else {})
+        return Output(self.output.output, settings=kept, resume=output.resume, overwrite=output.overwrite)
 
     def emit(self, finished: "list[Finished]", out: "Output | None", digest: str) -> None:
         """Write a chunk's results, and count what the summary tells."""

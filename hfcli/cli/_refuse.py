@@ -87,6 +87,7 @@ def _no_records(prompts: PromptOptions, source: InputOptions) -> None:
         "--template": prompts.template is not None,
         "--prompt-column": prompts.prompt_column is not None,
         "--slurp": source.slurp,
+        "--shard": source.shard is not None,
     }
     for flag, used in about_records.items():
         if used:
@@ -98,6 +99,7 @@ def _one_text(source: InputOptions, output: OutputOptions, why: str) -> None:
         "--input-format": source.input_format not in ("auto", "text"),
         "--on-error record": source.on_error == "record",
         "--resume": output.resume,
+        "--shard": source.shard is not None,
     }
     for flag, used in about_many.items():
         if used:

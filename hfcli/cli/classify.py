@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hfcli.cli import _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
 from hfcli.cli._refuse import no_empty_text, not_over_input
@@ -17,6 +18,7 @@ from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError, did_you_mean
 from hfcli.options import InputOptions, ModelOptions, OutputOptions
 from hfcli.options.classification import ClassifyOptions
+from hfcli.options.ranks import RankOptions
 from hfcli.options.reading import TextOptions
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def classify(
     reading: TextOptions,
     source: InputOptions,
     output: OutputOptions,
+    ranks: RankOptions,
 ) -> None:
     """Classify texts, or pairs of them.
 
@@ -55,12 +58,13 @@ def classify(
     console = Console(output.quiet)
     try:
         command = _Classify(console, model, show, reading, source, output, given)
-        if given:
-            from hfcli.records import Row
+        with _ranks.shared(ranks, model.device):
+            if given:
+                from hfcli.records import Row
 
-            command.job.from_rows([Row({"text": text}, "") for text in given])
-        else:
-            command.job.from_input(source.slurp)
+                command.job.from_rows([Row({"text": text}, "") for text in given])
+            else:
+                command.job.from_input(source.slurp)
     finally:
         console.close()
 
@@ -100,6 +104,8 @@ def _refuse(
             raise UsageError(
                 f"--slurp takes the input as one text, not as {source.input_format}", "leave one of them out"
             )
+        if source.slurp and source.shard is not None:
+            raise UsageError("--slurp is one text, and --shard takes a part of many", "leave one of them out")
         return []
     about_input = {
         "--file": source.file is not None,
@@ -107,6 +113,7 @@ def _refuse(
         "--slurp": source.slurp,
         "--on-error record": source.on_error == "record",
         "--resume": output.resume,
+        "--shard": source.shard is not None,
         "--text-column": reading.text_column is not None,
         "--text-pair-column": bool(reading.text_pair_column),
     }

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -281,6 +282,9 @@ def _write(fd: int, data: bytes) -> None:
 def _signals_later() -> Iterator[list[int]]:
     """Collects the numbers of the signals that arrive inside, and raises them at the end."""
     arrived: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # where signals do not arrive
+        yield arrived
+        return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda got, frame: arrived.append(got))

@@ -4,8 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hfcli import launch
+from hfcli.cli import _ranks
 from hfcli.cli.console import Console
 from hfcli.errors import UsageError
+from hfcli.options.ranks import RankOptions, process_count
 
 if TYPE_CHECKING:
     from hfcli.runtime.diagnosis import Finding
@@ -18,6 +21,19 @@ def doctor(
     ] = "auto",
     hub: Annotated[bool, typer.Option("--hub", help="Exit 5 when the Hub does not answer.")] = False,
     offline: Annotated[bool, typer.Option("--offline", envvar="HF_HUB_OFFLINE", help="Do not ask the Hub.")] = False,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Only try whether processes see each other, and how fast.")
+    ] = False,
+    num_processes: Annotated[
+        str | None,
+        typer.Option(
+            "--num-processes",
+            parser=process_count,
+            metavar="N",
+            help="... so many, with --distributed.",
+            show_default="one a GPU, else 2",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="For a bug report; holds no names and no tokens.")
@@ -26,10 +42,21 @@ def doctor(
     """Check versions, devices, memory, cache and Hub, and let a small model speak."""
     if json and markdown:
         raise UsageError("--json and --markdown are two forms of output", "leave one of them out")
+    if num_processes is not None and not distributed:
+        raise UsageError("--num-processes is about --distributed", "hfcli doctor --distributed")
+    console = Console()
+    if distributed:
+        _start(num_processes)
     from hfcli.runtime import diagnosis
 
-    console = Console()
-    findings = list(diagnosis.examine(device, dtype, offline, hub))
+    if distributed:
+        from hfcli.runtime import meeting
+
+        findings = list(meeting.examine(device))
+        if launch.world().rank > 0:
+            return
+    else:
+        findings = list(diagnosis.examine(device, dtype, offline, hub))
     if json:
         _json(console, findings)
     elif markdown:
@@ -38,6 +65,17 @@ def doctor(
         console.data(_verdict(findings) + "\n\n" + "".join(_lines(findings, private=True)))
         console.data("\nhfcli doctor --markdown  prints this for a bug report (no names, no token)\n")
     raise typer.Exit(max((finding.exit_code for finding in findings), default=0))
+
+
+def _start(asked: str | None) -> None:
+    """Start the ranks, unless another launcher has."""
+    if launch.world().size == 1 and asked in (None, "auto"):
+        from hfcli.runtime import environment
+
+        asked = str(max(environment.accelerators(), 2))
+    _ranks.start(RankOptions(asked))
+    if launch.world().size == 1:
+        raise UsageError("one process has nobody to see", "--num-processes 2")
 
 
 def _verdict(findings: "list[Finding]") -> str:

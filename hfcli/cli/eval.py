@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import typer
 
-from hfcli.cli import _fitting, _outcome, _scores
+from hfcli.cli import _fitting, _outcome, _ranks, _scores
 from hfcli.cli._expand import expand
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
@@ -34,6 +34,7 @@ from hfcli.options.evaluating import (
     ShowOptions,
     StoredOptions,
 )
+from hfcli.options.ranks import RankOptions
 from hfcli.options.reading import TextOptions
 
 # Without -m; what writes, or reads texts, takes the model of `hfcli config`.
@@ -60,6 +61,7 @@ def eval(
     none: NoAnswerOptions,
     fairness: FairnessOptions,
     show: ShowOptions,
+    ranks: RankOptions,
 ) -> None:
     """Measure models, or outputs that are there already: scores with intervals.
 
@@ -85,13 +87,15 @@ def eval(
         if stored.stored:
             loads = any(name in ("toxicity", "toxic_share") or name.startswith(FOREIGN) for name in measured.metric)
             named = ModelNames(models.model)
-            _fitting.no_model((named, *about_model[1:]) if loads else about_model)
-            outcome = _stored(console, measured, stored, models, fairness, show)
+            _fitting.no_model((named, *about_model[1:]) if loads else (*about_model, ranks))
+            with _ranks.shared(ranks, models.device):
+                outcome = _stored(console, measured, stored, models, fairness, show)
         else:
             reading = Reading(questions, WindowOptions(texts.max_length, texts.doc_stride), longest, none)
             _no_references(stored)
             call = _Call(console, measured, stored, models, data, texts, perplexity, prompted, reading, fairness, show)
-            outcome = call.outcome()
+            with _ranks.shared(ranks, models.device):
+                outcome = call.outcome()
         _end(console, outcome, show, [*stored.predictions, *stored.references, data.dataset, perplexity.file])
     finally:
         console.close()

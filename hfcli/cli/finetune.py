@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hfcli import launch
+from hfcli.cli import _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
 from hfcli.errors import UsageError
 from hfcli.options import ModelOptions
 from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
+from hfcli.options.ranks import RankOptions
 from hfcli.options.reading import DataOptions, TextOptions
 from hfcli.options.training import Asked, LabelOptions, RunOptions, TrainingOptions
 from hfcli.options.transfer import TransferOptions
@@ -58,6 +61,7 @@ def finetune(
     training: TrainingOptions,
     transfer: TransferOptions,
     run: RunOptions,
+    ranks: RankOptions,
 ) -> None:
     """Train a model on labelled records, or on questions and their answers.
 
@@ -80,10 +84,16 @@ def finetune(
         raise UsageError("no model to begin with", "hfcli finetune bert-base-uncased --dataset imdb")
     if not data.dataset:
         raise UsageError("no data to learn from", f"hfcli finetune {model.model} --dataset imdb, or FILE.csv")
+    _ranks.start(ranks)
     folder = Path(run.output or _default_folder(model.model, data))
     flags = _given(model, data, *asked, training, transfer, run)
     console = Console(run.quiet or _rank() > 0)
     try:
+        connected = _ranks.join(ranks, model.device, keep=True)
+        if connected is not None and "-" in (data.dataset, data.eval_dataset):
+            from hfcli.runtime.ranks import share_stdin
+
+            share_stdin(connected)
         _Command(console, model, data, asked, training, transfer, run, folder, flags).go()
     finally:
         console.close()
@@ -250,4 +260,4 @@ def _given(*groups: Any) -> dict[str, Any]:
 
 
 def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
+    return launch.world().rank

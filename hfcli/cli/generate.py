@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hfcli.cli import _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
 from hfcli.cli._refuse import refuse
@@ -16,6 +17,7 @@ from hfcli.cli.config import load as load_settings
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, DeviceError, ModelError, Terminated, UsageError
 from hfcli.options import DEFAULT_MODEL, DecodingOptions, InputOptions, ModelOptions, OutputOptions, PromptOptions
+from hfcli.options.ranks import RankOptions
 
 if TYPE_CHECKING:
     from hfcli.records import Source
@@ -36,6 +38,7 @@ def generate(
     prompts: PromptOptions,
     source: InputOptions,
     output: OutputOptions,
+    ranks: RankOptions,
     print0: Annotated[bool, typer.Option("--print0", help="Raw texts, each ended by a NUL byte.")] = False,
 ) -> None:
     """Generate text.
@@ -49,6 +52,8 @@ def generate(
     hfcli generate --file news.jsonl --template "Summarise: {text}" -o out.jsonl
     """
     given = refuse(prompt or [], model, decoding, prompts, source, output)
+    if ranks.num_processes not in (None, "1", "auto") and (given is not None or source.slurp):
+        raise UsageError("--num-processes shares many records, and this is one prompt", "leave out --num-processes")
     if print0 and (output.json or output.output):
         flag, instead = ("--json", "") if output.json else ("--output", ", or redirect: > FILE")
         raise UsageError(f"--print0 ends texts with NUL bytes, {flag} writes lines", f"leave one of them out{instead}")
@@ -58,7 +63,8 @@ def generate(
         if given is not None or source.slurp:
             command.one(given)
         else:
-            command.job.from_input()
+            with _ranks.shared(ranks, model.device):
+                command.job.from_input()
     finally:
         console.close()
 
@@ -110,7 +116,8 @@ class _Generate:
 
         loaded = loading.load(tasks.get("text-generation"), self.model, self.console.tell)
         resolved = resolve(self.decoding, loaded.model.generation_config, loaded.max_tokens)
-        self.generator = prediction.Generator(loaded, resolved, self.prompts, self.source.on_error == "record")
+        keep_going, shard = self.source.on_error == "record", self.source.shard or (1, 1)
+        self.generator = prediction.Generator(loaded, resolved, self.prompts, keep_going, shard)
         return self.generator
 
     def begin(self, source: "Source | None") -> None:

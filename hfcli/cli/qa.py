@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from hfcli.cli import _answers
+from hfcli.cli import _answers, _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
 from hfcli.cli._refuse import no_empty_text, not_over_input
@@ -26,6 +26,7 @@ from hfcli.options.answering import (
     Reading,
     WindowOptions,
 )
+from hfcli.options.ranks import RankOptions
 
 if TYPE_CHECKING:
     from hfcli.records import Source
@@ -66,6 +67,7 @@ def qa(
     columns: QuestionOptions,
     source: RecordOptions,
     output: OutputOptions,
+    ranks: RankOptions,
 ) -> None:
     """Find the answers to questions in a text of any length.
 
@@ -85,12 +87,13 @@ def qa(
     try:
         options = _Options(model, show, Reading(columns, windows, longest, none), source, output)
         command = _Qa(console, options, given, context)
-        if given:
-            from hfcli.records import Row
+        with _ranks.shared(ranks, model.device):
+            if given:
+                from hfcli.records import Row
 
-            command.job.from_rows([Row({"question": question.strip()}, "") for question in given])
-        else:
-            command.job.from_input()
+                command.job.from_rows([Row({"question": question.strip()}, "") for question in given])
+            else:
+                command.job.from_input()
     finally:
         console.close()
 
@@ -139,6 +142,7 @@ def _refuse(
             "--input-format": source.input_format != "auto",
             "--on-error record": source.on_error == "record",
             "--resume": output.resume,
+            "--shard": source.shard is not None,
             "--question-column": columns.question_column is not None,
             "--context-column": columns.context_column is not None,
         }

@@ -6,12 +6,12 @@ several commands share, and those of `hfcli generate`, are here; training and cl
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from hfcli.errors import UsageError
-from hfcli.options._numbers import number, whole
+from hfcli.options._numbers import number, share, whole
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -175,6 +175,10 @@ class RecordOptions:
         Literal["fail", "record"],
         typer.Option("--on-error", help='A bad record: stop, or write {"error": ...} in its place and exit 3.'),
     ] = "fail"
+    shard: Annotated[
+        Any,  # Typer knows no tuples that are written as one word
+        typer.Option("--shard", parser=share, metavar="K/N", help="Every Nth record, from the Kth on; for job arrays."),
+    ] = None
 
 
 @dataclass(frozen=True)

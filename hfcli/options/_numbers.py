@@ -37,3 +37,13 @@ def whole(low: int, below: int | None = None) -> Callable[[str], int]:
         return value
 
     return parse
+
+
+def share(text: str) -> tuple[int, int]:
+    """K/N to (K, N)."""
+    part, slash, parts = text.partition("/")
+    if not slash or not part.isdecimal() or not parts.isdecimal() or not int(parts):
+        raise typer.BadParameter(f"{text!r} is no share; 1/4 to 4/4 are the four quarters")
+    if not 1 <= int(part) <= int(parts):
+        raise typer.BadParameter(f"{text} is out of range; shares count from 1/{parts} to {parts}/{parts}")
+    return int(part), int(parts)

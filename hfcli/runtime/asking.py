@@ -12,9 +12,10 @@ from hfcli.errors import DataError, DeviceError, HfcliError, ModelError
 from hfcli.events import Note, Tell
 from hfcli.options import ModelOptions
 from hfcli.records import Row
-from hfcli.runtime import environment, loading
+from hfcli.runtime import environment, loading, replicas
 from hfcli.runtime.batching import MAX_ROWS, Together, by_tokens, logit_tokens, logits_together
-from hfcli.runtime.chunking import ByWork, Chunk, Tick, in_halves
+from hfcli.runtime.chunking import ByWork, Chunk, Tick
+from hfcli.runtime.dealing import Dealt, Part
 from hfcli.runtime.forward import Network, precise_head
 from hfcli.runtime.loading import Loaded
 from hfcli.tasks.base import Feature, Record, Setup, Task
@@ -41,6 +42,7 @@ class Known:
         owners: The record of each.
         spans: For each record and question where its windows begin and end among the features.
         outputs: Of each feature, float32: `(labels,)`, or `(tokens, outputs)` where every token has some.
+        dealt: The features in batches, under way.
     """
 
     chunk: Chunk
@@ -49,6 +51,7 @@ class Known:
     owners: list[int] = field(default_factory=list)
     spans: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     outputs: list[np.ndarray] = field(default_factory=list)
+    dealt: Dealt | None = None
 
     @property
     def lengths(self) -> list[int]:
@@ -129,15 +132,21 @@ class Asker:
         if keep_going:
             list(self._encode(asked))
 
-    def outputs(self, known: Known, tick: Tick, tell: Tell) -> None:
-        """Fill in features and outputs of what is asked."""
+    def begin(self, known: Known, tell: Tell) -> None:
+        """Encode what is asked, and deal it out in batches."""
         self._encode_all(known)
-        if len(set(known.lengths)) > 1 and self._together is None:
-            with self._explained():
+        lengths = known.lengths
+        if len(set(lengths)) > 1 and self._together is None:
+            with _explained(self.loaded, self._verb):
                 self._together = logits_together(self.network, self.loaded.task, self.setup)
             if self._together != "any":
                 tell(Note(f"this kind of model mixes up the texts of a batch; {self._together} is right, and slower"))
-        self._answer(known, tick, tell)
+        rows = MAX_ROWS[self.loaded.placement.device.type]
+        parts = [
+            Part(batch, [known.features[f]._replace(labels={}, notes=None) for f in batch])
+            for batch in by_tokens(lengths, self.budget, rows, self._together or "any")
+        ]
+        known.dealt = Dealt(self.loaded, _outputs, parts, self._verb, self.loaded.remote)
 
     def _encode_all(self, known: Known) -> None:
         """Questions to features: all of a chunk in one call of the tokenizer, which then uses every core.
@@ -161,56 +170,53 @@ class Asker:
                     return
                 at, count = at + 1, 1
 
-    def _answer(self, known: Known, tick: Tick, tell: Tell) -> None:
-        """Fill in the outputs of all features. Out of memory halves a batch, and those of later chunks."""
-        features, lengths = known.features, known.lengths
-        total, device = sum(lengths), self.loaded.placement.device.type
-        known.outputs = [np.zeros(0, dtype=np.float32)] * len(features)
-
-        def work(part: list[int]) -> None:
-            for f, output in zip(part, self._run([features[f] for f in part]), strict=True):
+    def end(self, known: Known, tick: Tick, tell: Tell) -> None:
+        """Fill in the outputs of all features. Where memory ran out, batches of later chunks are smaller."""
+        lengths = known.lengths
+        total = sum(lengths)
+        known.outputs = [np.zeros(0, dtype=np.float32)] * len(lengths)
+        assert known.dealt is not None
+        for part, done, _ in known.dealt.results():
+            for f, output in done.outputs.items():
                 known.outputs[f] = output[: lengths[f]].copy() if output.ndim == 2 else output
-            tokens = sum(lengths[f] for f in part)
-            tick(tokens, tokens / total)
-
-        for batch in by_tokens(lengths, self.budget, MAX_ROWS[device], self._together or "any"):
-            width = lengths[batch[0]]
-
-            def halved(count: int, left: int, width: int = width) -> None:
-                self.budget = min(self.budget, left * width)
+            for _, left in done.halved:
+                self.budget = min(self.budget, left * lengths[part.places[0]])
                 tell(Note("out of memory; batches are smaller from here on"))
-
-            for f in in_halves(batch, work, halved):
+            for f in done.too_large:
                 known.chunk.errors[known.owners[f]] = DeviceError(
                     f"out of memory at a text of {lengths[f]:,} tokens", "a smaller --max-length, or --dtype bfloat16"
                 )
+            tokens = sum(lengths[f] for f in part.places)
+            tick(tokens, tokens / total)
 
-    def _run(self, features: list[Feature]) -> np.ndarray:
-        """float32 of shape `(features, labels)` or `(features, longest, outputs)`."""
-        highest = max(int(feature.inputs["input_ids"].max()) for feature in features)
-        if highest >= self.loaded.vocabulary:
-            raise ModelError(
-                f"the tokenizer gives token id {highest:,}, and the model has {self.loaded.vocabulary:,}",
-                "copy or fetch model and tokenizer again, both from the same place",
-            )
-        with torch.inference_mode(), self._explained():
-            outputs: np.ndarray = self.network.logits(features).float().cpu().numpy()
-        return outputs
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What a config holds, and what a kernel lacks, is only seen when a model runs; that is about the model."""
-        try:
-            yield
-        except _ODD as error:
-            if isinstance(error, RuntimeError) and environment.out_of_memory(error):
-                raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            half = self.loaded.placement.dtype != torch.float32
-            raise ModelError(
-                f"{self.loaded.location.name} cannot {self._verb} in {self.loaded.placement.dtype_name}: {reason}",
-                "--dtype float32" if half else "its config.json may hold what makes no sense; fetch it again",
-            ) from error
+def _outputs(loaded: Loaded, features: list[Feature], verb: str, tick: Callable[[int], None]) -> np.ndarray:
+    """What a model says of features, float32 of shape `(features, labels)` or `(features, longest, outputs)`."""
+    highest = max(int(feature.inputs["input_ids"].max()) for feature in features)
+    if highest >= loaded.vocabulary:
+        raise ModelError(
+            f"the tokenizer gives token id {highest:,}, and the model has {loaded.vocabulary:,}",
+            "copy or fetch model and tokenizer again, both from the same place",
+        )
+    with torch.inference_mode(), _explained(loaded, verb):
+        outputs: np.ndarray = network(loaded).logits(features).float().cpu().numpy()
+    return outputs
+
+
+@contextlib.contextmanager
+def _explained(loaded: Loaded, verb: str) -> Iterator[None]:
+    """What a config holds, and what a kernel lacks, is only seen when a model runs; that is about the model."""
+    try:
+        yield
+    except _ODD as error:
+        if isinstance(error, RuntimeError) and environment.out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        half = loaded.placement.dtype != torch.float32
+        raise ModelError(
+            f"{loaded.location.name} cannot {verb} in {loaded.placement.dtype_name}: {reason}",
+            "--dtype float32" if half else "its config.json may hold what makes no sense; fetch it again",
+        ) from error
 
 
 def ask_each(chunk: Chunk, ask: Ask) -> Known:
@@ -232,13 +238,19 @@ def network(loaded: Loaded) -> Network:
 
 
 def load(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
-    """Load a model with a head; in float32 where it cannot compute in what `--dtype auto` would take (DeBERTa, FNet).
+    """Load a model with a head, on all ranks.
+
+    In float32 where it cannot compute in what `--dtype auto` would take (DeBERTa, FNet).
 
     Raises:
         ModelError: It cannot be found, fetched or loaded, or has no trained head.
         DeviceError: The device is not there, or its memory does not hold the model.
     """
-    loaded = loading.load(task, options, tell)
+    return replicas.everywhere(_load_here, task, options, tell)
+
+
+def _load_here(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
+    loaded = loading.load_here(task, options, tell)
     precise_head(loaded.model)
     if options.dtype != "auto" or loaded.placement.dtype == torch.float32:
         return loaded
@@ -250,7 +262,7 @@ def load(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
         if not isinstance(error, RuntimeError) or environment.out_of_memory(error):
             return loaded
         tell(Note(f"{loaded.location.name} cannot compute in {loaded.placement.dtype_name}; float32 is used"))
-        return loading.load(task, replace(options, dtype="float32"), tell)
+        return loading.load_here(task, replace(options, dtype="float32"), tell)
     return loaded
 
 

@@ -162,6 +162,11 @@ def lock(run: Path) -> Iterator[None]:
         os.close(fd)
 
 
+def locked(run: Path) -> bool:
+    """Whether a process of this machine, or of one that shares the folder, writes this run."""
+    return (run / ".lock").exists()
+
+
 def append_history(path: Path, entry: Mapping[str, Any]) -> None:
     """Add a line to history.jsonl. A kill tears the last line at most, and `truncate_history` removes that.
 

@@ -3,14 +3,14 @@
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from hfcli.errors import DataError, DeviceError, HfcliError
 from hfcli.events import Tell, Working
 from hfcli.records import Row
-from hfcli.runtime import environment
 
 SILENCE_SECONDS = 0.02
 CHUNK_RECORDS = 4096  # of a model whose work is next to nothing
@@ -77,7 +77,7 @@ class ByWork:
 
 
 def chunks(rows: Iterable[Row], cut: Cut, silence_seconds: float | None) -> Iterator[list[Row]]:
-    """Rows in lists; shorter ones after a silence: `tail -f` is answered as lines arrive.
+    """Rows in lists; shorter ones after a silence, and an empty one: `tail -f` is answered as lines arrive.
 
     A thread reads ahead, by a few rows only. Its exception is raised after the rows before it were given out.
     """
@@ -112,13 +112,18 @@ def _gather(
     lines: "queue.Queue[Row | BaseException | None]", cut: Cut, silence_seconds: float | None
 ) -> Iterator[list[Row]]:
     chunk: list[Row] = []
+    silent = True
     while True:
         try:
-            item = lines.get(timeout=silence_seconds if chunk else None)
+            item = lines.get(timeout=None if silent else silence_seconds)
+            silent = False
         except queue.Empty:
             cut.restart()
-            yield chunk
-            chunk = []
+            if chunk:
+                yield chunk
+                chunk = []
+            yield []  # what is under way can end, for nothing else comes now
+            silent = True
             continue
         if isinstance(item, Row):
             chunk.append(item)
@@ -192,18 +197,31 @@ Tick = Callable[[int, float], None]
 """Told under way: new tokens, and which share of the chunk they are."""
 
 
-class Worker(Protocol):
-    """What works on chunks: a loaded model with everything it needs."""
+Begun = TypeVar("Begun")
 
-    def chunk(self, rows: Sequence[Row], tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
-        """A chunk finished, as `Chunk.settled` says."""
+
+class Worker(Protocol[Begun]):
+    """What works on chunks: a loaded model with everything it needs.
+
+    Attributes:
+        ahead: Chunks that are begun before the first of them ends, where other ranks work on them.
+    """
+
+    @property
+    def ahead(self) -> int: ...
+
+    def begin(self, rows: Sequence[Row], tell: Tell) -> Begun:
+        """A chunk that is under way."""
+
+    def end(self, begun: Begun, tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
+        """It finished, as `Chunk.settled` says."""
 
     def note(self) -> str | None:
         """What it counts besides records; None where it is tokens."""
 
 
 def run(
-    chunks: Iterable[list[Row]], worker: Worker, tell: Tell, fraction: Callable[[float], float | None], done: int
+    chunks: Iterable[list[Row]], worker: Worker[Any], tell: Tell, fraction: Callable[[float], float | None], done: int
 ) -> Iterator[list[Finished]]:
     """Records finished, chunk by chunk. A record that fails ends the job after those before it are given back.
 
@@ -218,6 +236,7 @@ def run(
     before = share = fraction(done) or 0.0
     finished = tokens = 0
     rows, begun = 0, 0.0
+    failure: HfcliError | None = None
 
     def tick(new_tokens: int, part: float) -> None:
         nonlocal share, tokens, begun
@@ -232,38 +251,36 @@ def run(
         counted = tokens if note is None else None
         tell(Working(finished, counted, None if now is None else share, seconds, before, note or ""))
 
-    for chunk in chunks:
-        rows, begun = len(chunk), 0.0
-        made, failure = worker.chunk(chunk, tick, tell)
+    def end(chunk: Any, size: int) -> list[Finished]:
+        nonlocal finished, rows, begun, failure
+        rows, begun = size, 0.0
+        made, failure = worker.end(chunk, tick, tell)
         finished += len(made)
         rows = 0
         tick(0, 0.0)
-        yield made
-        if failure is not None:
-            raise failure
+        return made
+
+    under_way: deque[tuple[Any, int]] = deque()
+    for chunk, failed in _until_failure(chunks):
+        if chunk:
+            under_way.append((worker.begin(chunk, tell), len(chunk)))
+        while under_way and (not chunk or len(under_way) > worker.ahead):
+            yield end(*under_way.popleft())
+            if failure is not None:
+                raise failure
+        if failed is not None:
+            raise failed
 
 
-def in_halves(batch: list[int], work: Callable[[list[int]], None], halved: Callable[[int, int], None]) -> Iterator[int]:
-    """Work on a batch; where memory runs out, on its halves. Yields those that do not fit alone.
-
-    Args:
-        batch: What to work on.
-        work: Does it, or raises the RuntimeError of memory that ran out.
-        halved: Told how many the batch held, and how many its larger half does.
-    """
+def _until_failure(chunks: Iterable[list[Row]]) -> Iterator[tuple[list[Row], HfcliError | None]]:
+    """Chunks; in the end an empty one, with the error that ends the input where one does."""
     try:
-        return work(batch)
-    except RuntimeError as error:
-        if not environment.out_of_memory(error):
-            raise
-    environment.empty_cache()
-    if len(batch) == 1:
-        yield batch[0]
-        return
-    half = len(batch) // 2
-    halved(len(batch), len(batch) - half)
-    yield from in_halves(batch[:half], work, halved)
-    yield from in_halves(batch[half:], work, halved)
+        for chunk in chunks:
+            yield chunk, None
+    except HfcliError as error:
+        yield [], error
+    else:
+        yield [], None
 
 
 def _located(error: HfcliError, row: Row) -> HfcliError:

@@ -11,7 +11,7 @@ from hfcli.events import Tell
 from hfcli.options.classification import ClassifyOptions
 from hfcli.options.reading import TextOptions
 from hfcli.records import Row
-from hfcli.runtime import labelling, settings
+from hfcli.runtime import dealing, labelling, settings
 from hfcli.runtime.asking import Asker, Known, ask_each, setup
 from hfcli.runtime.chunking import SILENCE_SECONDS, Chunk, Finished, Tick, chunks, run
 from hfcli.runtime.columns import Columns
@@ -91,11 +91,21 @@ class Classifier:
         texts = self.columns.canonical(record)
         return self.labels.questions(texts) if any(text.strip() for text in texts.values()) else []
 
-    def chunk(self, rows: Sequence[Row], tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
-        """A chunk's records finished, up to the first that fails, and that failure."""
+    def begin(self, rows: Sequence[Row], tell: Tell) -> Known:
+        """A chunk's records, read, encoded, and dealt out in batches."""
         known = ask_each(Chunk(rows, self.keep_going), self.ask)
-        self.asker.outputs(known, tick, tell)
+        self.asker.begin(known, tell)
+        return known
+
+    def end(self, known: Known, tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
+        """Its records finished, up to the first that fails, and that failure."""
+        self.asker.end(known, tick, tell)
         return known.chunk.settled(lambda i, record: self._finished(record, known, i))
+
+    @property
+    def ahead(self) -> int:
+        """Chunks that are begun before the first of them ends."""
+        return dealing.ahead(self.loaded.remote)
 
     def _finished(self, record: Mapping[str, Any], known: Known, i: int) -> Finished:
         if i not in known.spans:

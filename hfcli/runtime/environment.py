@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from hfcli import launch
 from hfcli.errors import DeviceError, UsageError
 from hfcli.events import Note, Tell
 
@@ -50,6 +51,8 @@ def pick_device(name: str, tell: Tell = lambda event: None) -> torch.device:
         UsageError: The name means nothing.
         DeviceError: The device is not there or cannot run a kernel.
     """
+    if launch.world().local_size > 1:
+        name = _of_rank(name)
     if name == "auto":
         for candidate in ("cuda", "mps"):
             if available(candidate):
@@ -72,6 +75,35 @@ def pick_device(name: str, tell: Tell = lambda event: None) -> torch.device:
     if failure:
         raise DeviceError(f"--device {name} cannot run a kernel ({failure})", "hfcli doctor says what is wrong with it")
     return device
+
+
+def _of_rank(name: str) -> str:
+    """The device of one of several ranks of this machine: each has a GPU of its own.
+
+    Raises:
+        UsageError: It is one device for all.
+        DeviceError: There are fewer than ranks.
+    """
+    world = launch.world()
+    if ":" in name or name == "mps":
+        raise UsageError(
+            f"--device {name} is one device, and {world.local_size} processes share this job",
+            "leave out --device, or --device cpu",
+        )
+    if name != "cuda" and (name != "auto" or not torch.cuda.is_available()):
+        return "cpu"
+    if world.local_rank >= max(torch.cuda.device_count(), 1):
+        there = f"{torch.cuda.device_count()} GPU{'s' * (torch.cuda.device_count() != 1)}"
+        raise DeviceError(
+            f"{world.local_size} processes, and this machine has {there}",
+            f"--num-processes {torch.cuda.device_count()}, or --device cpu",
+        )
+    return f"cuda:{world.local_rank}"
+
+
+def accelerators() -> int:
+    """How many accelerators are visible here, one process each."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else int(torch.backends.mps.is_available())
 
 
 def available(kind: str) -> bool:

@@ -9,7 +9,7 @@ import torch
 
 from hfcli.errors import DeviceError
 from hfcli.events import Note, Progress, Tell
-from hfcli.runtime import environment
+from hfcli.runtime import environment, watchdog
 from hfcli.runtime.features import Encoded
 from hfcli.runtime.forward import Network
 from hfcli.runtime.plan import cut
@@ -56,6 +56,7 @@ class Evaluator:
                     waiting = self._smaller(waiting)
                     continue
                 waiting = waiting[1:]
+                watchdog.beat()
                 if found is None:
                     found = self._nothing(outputs.shape[-1])
                 self._keep(found, features, outputs)

@@ -231,6 +231,11 @@ class Finetuning:
         """Train, and put the result into the folder: Head, Step, Evaluated, Saved ..., and Result at the end."""
         if not self.accelerator.is_main_process:
             self.accelerator.wait_for_everyone()
+            if not checkpoints.locked(self.folder):
+                raise UsageError(
+                    f"rank {self.accelerator.process_index} does not see {self.folder}, which rank 0 writes",
+                    "-o DIR names a folder that all machines share",
+                )
             checkpoint, _ = checkpoints.newest(self.folder)
             yield from self._go(checkpoint, ())
             return

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from hfcli.errors import DeviceError, ModelError
 from hfcli.events import Note, Tell
 from hfcli.runtime import environment
 from hfcli.runtime.batching import MAX_ROWS, Together, by_tokens, logit_tokens
-from hfcli.runtime.chunking import in_halves
+from hfcli.runtime.dealing import Dealt, Part
 from hfcli.runtime.loading import Loaded
 from hfcli.runtime.padding import pad, pad_id
 from hfcli.runtime.tail import ODD, Parts
@@ -58,9 +58,10 @@ class Scorer:
         if self._masked and loaded.tokenizer.mask_token_id is None:
             raise ModelError(f"{loaded.location.name} has no mask token, so nothing can be hidden from it")
         self.budget = min(logit_tokens(loaded, length), _BATCH_TOKENS[self._device.type])
-        with self._explained(), torch.inference_mode():
-            self.parts = Parts(loaded, causal=not self._masked)
-            self._together = self._tried()
+        self._model = _take_apart(loaded)
+        self.parts = self._model.parts
+        self._remote = loaded.remote.derive(_take_apart, self._model) if loaded.remote else None
+        self._together = self._tried()
         if self._together != "any":
             tell(Note(f"this kind of model mixes up the texts of a batch; {self._together} is right, and slower"))
 
@@ -82,26 +83,23 @@ class Scorer:
         lengths = [len(windows[row.window].ids) for row in rows]
         budget = min(self.budget, self.parts.plain_tokens) if self.parts.way == "plain" else self.budget
 
-        def work(part: list[int]) -> None:
-            chosen = [rows[i] for i in part]
-            with torch.inference_mode(), self._explained():
-                values = self._run(chosen, windows)
-            for row, value in zip(chosen, values, strict=True):
+        batches = by_tokens(lengths, budget, MAX_ROWS[self._device.type], self._together)
+        parts = [Part(batch, [(windows[rows[i].window], rows[i].hidden) for i in batch]) for batch in batches]
+        dealt = Dealt(self._model, _score, parts, None, self._remote)
+        for part, done, _ in dealt.results():
+            for i, value in done.outputs.items():
+                row = rows[i]
                 if row.hidden is None:
                     found[row.window][:] = value
                 else:
                     found[row.window][row.hidden - windows[row.window].first] = value[0]
-            tick(sum(map(len, values)))
-
-        for batch in by_tokens(lengths, budget, MAX_ROWS[self._device.type], self._together):
-
-            def halved(count: int, left: int, width: int = lengths[batch[0]]) -> None:
-                self.budget = min(self.budget, left * width)
+            for _, left in done.halved:
+                self.budget = min(self.budget, left * lengths[part.places[0]])
                 self._tell(Note("out of memory; batches are smaller from here on"))
-
-            for i in in_halves(batch, work, halved):
+            for i in done.too_large:
                 said = f"out of memory at a window of {lengths[i]:,} tokens"
                 raise DeviceError(said, "a smaller --max-length, or --dtype bfloat16")
+            tick(sum(map(len, done.outputs.values())))
         return found
 
     def _rows(self, windows: Sequence[Window]) -> Iterator[Row]:
@@ -113,40 +111,6 @@ class Scorer:
             for at in range(window.first, window.end):
                 yield Row(w, at)
 
-    def _run(self, rows: Sequence[Row], windows: Sequence[Window]) -> list[np.ndarray]:
-        """What the scored tokens of each row cost, float32."""
-        inputs, places, targets = (self._hidden if self._masked else self._shifted)(rows, windows)
-        index = torch.from_numpy(np.concatenate(places)).to(self._device)
-        wanted = torch.from_numpy(np.concatenate(targets).astype(np.int64)).to(self._device)
-        values = self.parts.nll(inputs, index, wanted).cpu().numpy()
-        return np.split(values, np.cumsum([len(part) for part in places])[:-1])
-
-    def _shifted(self, rows: Sequence[Row], windows: Sequence[Window]) -> tuple[Any, list[Any], list[Any]]:
-        """Causal: padded on the right without a mask, for no token sees what is behind it."""
-        chosen = [windows[row.window] for row in rows]
-        width = max(len(window.ids) for window in chosen) - 1
-        ids = np.full((len(rows), width), pad_id(self._loaded.tokenizer, self._loaded.vocabulary), dtype=np.int64)
-        for line, window in zip(ids, chosen, strict=True):
-            line[: len(window.ids) - 1] = window.ids[:-1]
-        places = [i * width + np.arange(window.first - 1, window.end - 1) for i, window in enumerate(chosen)]
-        return {"input_ids": torch.from_numpy(ids).to(self._device)}, places, [window.scored for window in chosen]
-
-    def _hidden(self, rows: Sequence[Row], windows: Sequence[Window]) -> tuple[Any, list[Any], list[Any]]:
-        """Masked: each row has one token hidden."""
-        loaded, features, places, targets = self._loaded, [], [], []
-        width = max(len(windows[row.window].ids) for row in rows)
-        for i, (w, at) in enumerate(rows):
-            assert at is not None
-            ids = windows[w].ids.copy()
-            targets.append(ids[at : at + 1].copy())
-            ids[at] = loaded.tokenizer.mask_token_id
-            features.append(Feature({"input_ids": ids}, {}))
-            places.append(np.array([i * width + at]))
-        inputs = pad(features, loaded.tokenizer, loaded.vocabulary, "right", self._device)
-        if all(len(windows[row.window].ids) == width for row in rows):
-            del inputs["attention_mask"]  # kernels are faster without
-        return inputs, places, targets
-
     def _tried(self) -> Together:
         """Which rows the model keeps apart in a batch, tried on a few tokens."""
         limit = min(self._loaded.vocabulary, 1 << 20)
@@ -157,9 +121,9 @@ class Scorer:
         at = len(short.ids) // 2 if self._masked else None
 
         def costs(*windows: Window) -> np.ndarray:
-            return self._run([Row(i, at) for i in range(len(windows))], windows)[0]
+            return _score(self._model, [(window, at) for window in windows], None, lambda tokens: None)[0]
 
-        alone = self._run([Row(0, at)], [short])[0]
+        alone = costs(short)
         spread = self.parts.spread
         full = self._loaded.placement.dtype == torch.float32
         tolerance = 1e-3 * spread + 1e-5 if full else 0.3 * spread + 0.02
@@ -169,20 +133,80 @@ class Scorer:
 
         return "alone" if not same(other) else "any" if same(long) else "equal lengths"
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What a config holds, and what a kernel lacks, is only seen when a model runs; that is about the model."""
-        try:
-            yield
-        except ODD as error:
-            if isinstance(error, RuntimeError) and environment.out_of_memory(error):
-                raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            half = self._loaded.placement.dtype != torch.float32
-            raise ModelError(
-                f"{self._loaded.location.name} cannot score text in {self._loaded.placement.dtype_name}: {reason}",
-                "--dtype float32" if half else "its config.json may hold what makes no sense; fetch it again",
-            ) from error
+
+class _Apart(NamedTuple):
+    """A model, and it taken apart."""
+
+    loaded: Loaded
+    parts: Parts
+
+
+def _take_apart(loaded: Loaded) -> _Apart:
+    with _explained(loaded), torch.inference_mode():
+        return _Apart(loaded, Parts(loaded, causal=loaded.task != MASKED))
+
+
+def _score(
+    model: _Apart, items: Sequence[tuple[Window, int | None]], common: None, tick: Callable[[int], None]
+) -> list[np.ndarray]:
+    """What the scored tokens of each window cost, float32; of one with a hidden token, what that costs."""
+    loaded = model.loaded
+    with torch.inference_mode(), _explained(loaded):
+        inputs, places, targets = (_hidden if loaded.task == MASKED else _shifted)(loaded, items)
+        device = loaded.placement.device
+        index = torch.from_numpy(np.concatenate(places)).to(device)
+        wanted = torch.from_numpy(np.concatenate(targets).astype(np.int64)).to(device)
+        values = model.parts.nll(inputs, index, wanted).cpu().numpy()
+    return np.split(values, np.cumsum([len(part) for part in places])[:-1])
+
+
+def _shifted(
+    loaded: Loaded, items: Sequence[tuple[Window, int | None]]
+) -> tuple[dict[str, torch.Tensor], list[np.ndarray], list[np.ndarray]]:
+    """Causal: padded on the right without a mask, for no token sees what is behind it."""
+    windows = [window for window, _ in items]
+    width = max(len(window.ids) for window in windows) - 1
+    ids = np.full((len(items), width), pad_id(loaded.tokenizer, loaded.vocabulary), dtype=np.int64)
+    for line, window in zip(ids, windows, strict=True):
+        line[: len(window.ids) - 1] = window.ids[:-1]
+    places = [i * width + np.arange(window.first - 1, window.end - 1) for i, window in enumerate(windows)]
+    inputs = {"input_ids": torch.from_numpy(ids).to(loaded.placement.device)}
+    return inputs, places, [window.scored for window in windows]
+
+
+def _hidden(
+    loaded: Loaded, items: Sequence[tuple[Window, int | None]]
+) -> tuple[dict[str, torch.Tensor], list[np.ndarray], list[np.ndarray]]:
+    """Masked: each row has one token hidden."""
+    features, places, targets = [], [], []
+    width = max(len(window.ids) for window, _ in items)
+    for i, (window, at) in enumerate(items):
+        assert at is not None
+        ids = window.ids.copy()
+        targets.append(ids[at : at + 1].copy())
+        ids[at] = loaded.tokenizer.mask_token_id
+        features.append(Feature({"input_ids": ids}, {}))
+        places.append(np.array([i * width + at]))
+    inputs = pad(features, loaded.tokenizer, loaded.vocabulary, "right", loaded.placement.device)
+    if all(len(window.ids) == width for window, _ in items):
+        del inputs["attention_mask"]  # kernels are faster without
+    return inputs, places, targets
+
+
+@contextlib.contextmanager
+def _explained(loaded: Loaded) -> Iterator[None]:
+    """What a config holds, and what a kernel lacks, is only seen when a model runs; that is about the model."""
+    try:
+        yield
+    except ODD as error:
+        if isinstance(error, RuntimeError) and environment.out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        half = loaded.placement.dtype_name != "float32"
+        raise ModelError(
+            f"{loaded.location.name} cannot score text in {loaded.placement.dtype_name}: {reason}",
+            "--dtype float32" if half else "its config.json may hold what makes no sense; fetch it again",
+        ) from error
 
 
 def tokens_a_second(loaded: Loaded) -> float:

@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from hfcli.errors import DeviceError, ModelError, UsageError, did_you_mean
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
-from hfcli.runtime import environment, heads, hub, hub_errors
+from hfcli.runtime import environment, heads, hub, hub_errors, replicas
+from hfcli.runtime.dealing import Remote
 from hfcli.runtime.padding import pad_id
 from hfcli.tasks.base import Task
 
@@ -37,6 +38,7 @@ class Loaded(NamedTuple):
         vocabulary: Rows of the input embedding; a token id from there on would crash the model.
         load_seconds: What loading took, without downloads.
         adapter: Where the adapter came from, if there is one.
+        remote: The other ranks, which have it too.
     """
 
     task: Task
@@ -48,10 +50,21 @@ class Loaded(NamedTuple):
     vocabulary: int
     load_seconds: float
     adapter: hub.Location | None = None
+    remote: Remote | None = None
 
 
 def load(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
-    """Load the model of `options.model` for a task.
+    """Load the model of `options.model` for a task, on all ranks.
+
+    Raises:
+        ModelError: It cannot be found, fetched or loaded, or has no trained head for the task.
+        DeviceError: The device is not there, or its memory does not hold the model.
+    """
+    return replicas.everywhere(load_here, task, options, tell)
+
+
+def load_here(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
+    """Load the model of `options.model` for a task, on this rank alone.
 
     Raises:
         ModelError: It cannot be found, fetched or loaded, or has no trained head for the task.

@@ -11,7 +11,7 @@ import transformers
 from hfcli.errors import DataError, HfcliError, ModelError, UsageError
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
-from hfcli.runtime import asking, hub, lengths, loading
+from hfcli.runtime import asking, dealing, hub, lengths, loading
 from hfcli.runtime.likelihood import Scorer, Tick, tokens_a_second
 from hfcli.runtime.loading import Loaded
 from hfcli.tasks import _protocols, _text
@@ -149,7 +149,9 @@ class Likelihoods:
         self.reading = reading(loaded, choice)
         self.scorer = Scorer(loaded, self.reading.length, tell)
         self._setup = Setup(loaded.tokenizer, loaded.model.config, self.reading, (), loaded.max_tokens)
-        tokens = max(_CHUNK_SECONDS * tokens_a_second(loaded), _BATCHES * self.scorer.budget)
+        # Other ranks have their part of a chunk, and should wait for the slowest of its batches seldom.
+        batches = _BATCHES * max(1, dealing.ahead(loaded.remote) // 2)
+        tokens = max(_CHUNK_SECONDS * tokens_a_second(loaded), batches * self.scorer.budget)
         self._chunk_tokens = int(tokens)
         self.under_way = 0.0
 

@@ -8,9 +8,10 @@ from hfcli.errors import DataError, HfcliError
 from hfcli.events import Note, Tell
 from hfcli.options import PromptOptions
 from hfcli.records import Row, dumps
-from hfcli.runtime import generation, sampling
+from hfcli.runtime import dealing, generation, sampling
 from hfcli.runtime.batching import MAX_ROWS, Together, batches, budget_tokens, together
-from hfcli.runtime.chunking import SILENCE_SECONDS, ByNumber, Chunk, Finished, Tick, chunks, in_halves, run
+from hfcli.runtime.chunking import SILENCE_SECONDS, ByNumber, Chunk, Finished, Tick, chunks, run
+from hfcli.runtime.dealing import Dealt, Part
 from hfcli.runtime.decoding import Decoding
 from hfcli.runtime.loading import Loaded
 from hfcli.tasks import text_generation
@@ -28,6 +29,8 @@ class Generator:
         decoding: The settings.
         options: How records become prompts.
         keep_going: Whether a bad record gets an error in its place instead of ending the job.
+        shard: Which part of the records this is, from 1, and of how many: a prompt that is in several of them is not
+            the same sample there.
         seen: How often each prompt came so far, so that the same prompt twice is not the same sample twice. Kept only
             when sampling: about 100 bytes a different prompt.
     """
@@ -36,6 +39,7 @@ class Generator:
     decoding: Decoding
     options: PromptOptions
     keep_going: bool = False
+    shard: tuple[int, int] = (1, 1)
     seen: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,7 +81,8 @@ class Generator:
             return 0
         key = hash(dumps(text_generation.ask(record, self.options)))
         self.seen[key] = self.seen.get(key, -1) + 1
-        return self.seen[key]
+        part, parts = self.shard
+        return self.seen[key] * parts + part - 1
 
     def stream(self, record: Mapping[str, Any], on_text: Callable[[str], None]) -> Finished:
         """One record, its text handed on piece by piece."""
@@ -117,9 +122,13 @@ class Generator:
     def note(self) -> None:
         """New tokens are what is counted."""
 
-    def chunk(self, rows: Sequence[Row], tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
-        """A chunk's records finished, up to the first that fails, and that failure."""
-        most_tokens = len(rows) * self.decoding.copies * self.decoding.max_new_tokens
+    @property
+    def ahead(self) -> int:
+        """Chunks that are begun before the first of them ends."""
+        return dealing.ahead(self.loaded.remote)
+
+    def begin(self, rows: Sequence[Row], tell: Tell) -> "_Known":
+        """A chunk's prompts, read, encoded, and dealt out in batches."""
         known = _Known(Chunk(rows, self.keep_going))
         features = known.features
         for i, record in known.chunk.readable():
@@ -133,30 +142,33 @@ class Generator:
             self.together = together(self.loaded)
             if self.together != "any":
                 tell(Note(f"this kind of model mixes up the texts of a batch; {self.together} is right, and slower"))
-        for batch in self._batches(features):
-            self._generate(batch, known, lambda tokens: tick(tokens, tokens / most_tokens), tell)
-        return known.chunk.settled(lambda i, record: self._finished(record, features[i], known.made[i]))
+        parts = [Part(batch, [(features[i], known.keys[i]) for i in batch]) for batch in self._batches(features)]
+        known.dealt = Dealt(self.loaded, _texts, parts, self.decoding, self.loaded.remote)
+        return known
 
     def _batches(self, features: Mapping[int, Feature]) -> Iterator[list[int]]:
         budget = budget_tokens(self.loaded)
         return batches(features, self.decoding, self.loaded, self.max_rows, budget, self.together or "any")
 
-    def _generate(self, batch: list[int], known: "_Known", tick: Callable[[int], None], tell: Tell) -> None:
-        """Fill in what a batch gives. Out of memory halves it, and those of later chunks; but for rounding, no text
-        depends on the batch it was made in."""
+    def end(self, known: "_Known", tick: Tick, tell: Tell) -> tuple[list[Finished], HfcliError | None]:
+        """Its records finished, up to the first that fails, and that failure.
 
-        def work(part: list[int]) -> None:
-            own, own_keys = [known.features[i] for i in part], [known.keys[i] for i in part]
-            known.made.update(
-                zip(part, generation.generate(self.loaded, own, own_keys, self.decoding, tick), strict=True)
-            )
-
-        def halved(count: int, left: int) -> None:
-            self.max_rows = min(self.max_rows, left * self.decoding.copies)
-            tell(Note(f"out of memory at {count} prompts at once; now {left} at most"))
-
-        for i in in_halves(batch, work, halved):
-            known.chunk.errors[i] = generation.too_large(known.features[i])
+        Where memory ran out, batches of later chunks are smaller; but for rounding, no text depends on the batch it was
+        made in.
+        """
+        most_tokens = len(known.chunk.rows) * self.decoding.copies * self.decoding.max_new_tokens
+        assert known.dealt is not None
+        for _, done, told in known.dealt.results(lambda tokens: tick(tokens, tokens / most_tokens)):
+            known.made |= done.outputs
+            for count, left in done.halved:
+                self.max_rows = min(self.max_rows, left * self.decoding.copies)
+                tell(Note(f"out of memory at {count} prompts at once; now {left} at most"))
+            for i in done.too_large:
+                known.chunk.errors[i] = generation.too_large(known.features[i])
+            if not told:
+                tokens = sum(len(ids) for samples in done.outputs.values() for ids in samples)
+                tick(tokens, tokens / most_tokens)
+        return known.chunk.settled(lambda i, record: self._finished(record, known.features[i], known.made[i]))
 
     def _finished(self, record: Mapping[str, Any], feature: Feature, samples: Sequence[list[int]]) -> Finished:
         ends, stop = self.decoding.end_token_ids, self.decoding.stop
@@ -172,6 +184,14 @@ class _Known:
     """What is known of a chunk's records, by their place in it: new token ids are a list for each sample."""
 
     chunk: Chunk
+    dealt: Dealt | None = None
     features: dict[int, Feature] = field(default_factory=dict)
     keys: dict[int, list[bytes]] = field(default_factory=dict)
     made: dict[int, list[list[int]]] = field(default_factory=dict)
+
+
+def _texts(
+    loaded: Loaded, items: list[tuple[Feature, list[bytes]]], decoding: Decoding, tick: Callable[[int], None]
+) -> list[list[list[int]]]:
+    features, keys = [feature for feature, _ in items], [keys for _, keys in items]
+    return generation.generate(loaded, features, keys, decoding, tick)

@@ -20,7 +20,7 @@ import torch
 
 from hfcli.errors import DeviceError, ModelError
 from hfcli.events import Evaluated, Note, Saved, Step, Stopping, Training
-from hfcli.runtime import checkpoints, environment
+from hfcli.runtime import checkpoints, environment, watchdog
 from hfcli.runtime.forward import targets
 from hfcli.runtime.run import Job, State, Stop
 
@@ -41,7 +41,8 @@ def train(job: Job, state: State) -> Iterator[Training]:
     with Stop() as stop:
         while True:
             if _evaluation_due(job, state) and not _most(job, stop.number):
-                evaluated = _evaluate(job, state, stop)
+                with watchdog.step():
+                    evaluated = _evaluate(job, state, stop)
                 if evaluated:
                     yield evaluated
             ended = state.step >= job.steps or _has_stopped_improving(job, state)
@@ -52,7 +53,9 @@ def train(job: Job, state: State) -> Iterator[Training]:
                 stop.end(asked)
             if ended:
                 return
-            yield _step(job, state, stop, weights)
+            with watchdog.step():
+                step = _step(job, state, stop, weights)
+            yield step
 
 
 def _step(job: Job, state: State, stop: Stop, weights: torch.Tensor) -> Step:
@@ -129,6 +132,7 @@ def _gradients(job: Job, state: State, stop: Stop, weights: torch.Tensor) -> flo
             failed = len(features), int(job.encoded.lengths[features[0]])
             break
         loss_sum += loss.detach()
+        watchdog.beat()
         if stop.number:
             job.tell(Stopping(job.rates.saved_step))
     return _agree(job, state, loss_sum, failed)
