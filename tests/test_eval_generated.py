@@ -127,6 +127,17 @@ def test_prompts_and_references_from_other_columns(measure, records, written, fo
     assert unsigned(told(result)["system"]).startswith(f"llama@SHA|{asked}|")
 
 
+def test_columns_of_objects_are_named_with_a_dot(measure, records, written):
+    pairs = [{"en": row["prompt"], "de": row["reference"]} for row in records]
+    save("r.jsonl", [{"translation": pair} for pair in pairs])
+    flags = ("--template", "{translation.en}", "--reference-column", "translation.de")
+    result = measure(*flags)
+    assert values(result) == {"bleu": bleu(written, records)}
+    assert ":translation.de|" in told(result)["scores"][0]["signature"]
+    wrong = measure(*flags[:3], "translation.fr")
+    assert (wrong.code, "no column translation.fr; there is translation.en, translation.de" in wrong.err) == (4, True)
+
+
 def test_several_references(measure, records, written):
     save("r.jsonl", [{"prompt": row["prompt"], "references": [row["reference"], "a fox"]} for row in records])
     result = measure()

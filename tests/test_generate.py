@@ -325,6 +325,20 @@ def test_a_prompt_near_the_models_length_does_not_shorten_the_others(hfcli, mode
     assert second < 100
 
 
+def test_columns_of_objects_are_named_with_a_dot(hfcli, models):
+    flags = ("-m", models.llama(), "--max-new-tokens", "4", "-q")
+    plain = hfcli("generate", *flags, "--json", stdin="the fox\n").records[0]["generated_text"]
+    stdin = '{"translation": {"en": "fox", "de": "Fuchs"}, "asked": {"by": {"me": "the fox"}}}\n'
+    for chosen in (("--template", "the {translation.en}"), ("--prompt-column", "asked.by.me")):
+        assert hfcli("generate", *flags, *chosen, stdin=stdin).records[0]["generated_text"] == plain
+    wrong = hfcli("generate", *flags, "--template", "the {translation.fr}", stdin=stdin)
+    assert (wrong.code, wrong.out) == (4, "")
+    assert "no column translation.fr" in wrong.err
+    assert "there is translation.en, translation.de, asked.by.me" in wrong.err
+    dotted = hfcli("generate", *flags, "--template", "the {a.b}", stdin='{"a.b": "fox", "a": {"b": "hill"}}\n')
+    assert dotted.records[0]["generated_text"] == plain
+
+
 def test_verbose_says_what_was_used(hfcli, models):
     err = hfcli("generate", "-m", models.llama(), "the", "-v", "--top-k", "3", "--max-new-tokens", "4").err
     assert "model   " in err

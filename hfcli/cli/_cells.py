@@ -68,9 +68,7 @@ class Cells:
                 record, self._prediction, _PREDICTION[self.reads], (), where, "prediction"
             )
         column = self._columns[system]
-        if column not in record:
-            raise DataError(f"{where} has no column {column}; there is {_names(record)}")
-        return self._one(record[column], where, "prediction")
+        return self._one(_cell(record, column, where), where, "prediction")
 
     def references(self, records: Sequence[Mapping[str, Any]], apart: bool, where: str) -> Any:
         """What is right, out of the records of one place.
@@ -96,9 +94,7 @@ class Cells:
         for file, record in enumerate(records):
             for column in self.reference_columns:
                 name = self._other(file, column, record, where) if file else column
-                if name not in record:
-                    raise DataError(f"{where} has no column {name}; there is {_names(record)}")
-                cells.append((name, record[name]))
+                cells.append((name, _cell(record, name, where)))
         if self.reads == "texts":
             return [text for name, cell in cells for text in self._texts(cell, where, name != "text")]
         if len(cells) > 1:
@@ -157,10 +153,7 @@ class Cells:
         what: str,
     ) -> str:
         if given is not None:
-            if given not in record:
-                raise DataError(
-                    f"{where} has no column {given}; there is {_names(record)}", did_you_mean(given, record)
-                )
+            _cell(record, given, where)
             return given
         # Beside other columns a text is what was written, and hardly what it should have been.
         lines = ["text"] if {*record} <= {"text", "id"} or (what, self.reads[:4]) == ("prediction", "text") else []
@@ -280,8 +273,23 @@ def _decoded(text: str) -> Any:
             return text
 
 
+def _cell(record: Mapping[str, Any], column: str, where: str) -> Any:
+    if column in record:
+        return record[column]
+    from hfcli.tasks._nested import column_names, look_up
+
+    try:
+        return look_up(record, column)
+    except KeyError:
+        near = did_you_mean(column, column_names(record))
+        raise DataError(f"{where} has no column {column}; there is {_names(record)}", near) from None
+
+
 def _names(record: Mapping[str, Any]) -> str:
-    return ", ".join(list(record)[:8]) + ", ..." * (len(record) > 8)
+    from hfcli.tasks._nested import column_names
+
+    there = column_names(record)
+    return ", ".join(there[:8]) + ", ..." * (len(there) > 8)
 
 
 def _wrong(where: str, what: str, cell: Any, wanted: str) -> DataError:

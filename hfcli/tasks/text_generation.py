@@ -9,6 +9,7 @@ import numpy as np
 
 from hfcli.errors import DataError, ModelError, UsageError, did_you_mean
 from hfcli.tasks import _text
+from hfcli.tasks._nested import column_names, look_up
 from hfcli.tasks.base import Feature, Field, Record, Setup, Task
 
 if TYPE_CHECKING:
@@ -97,12 +98,14 @@ def ask(record: Record, options: "PromptOptions") -> dict[str, Any]:
     if options.template is not None:
         return {"prompt": _prompt(fill(options.template, record), "the prompt made from --template")}
     column = options.prompt_column or ("messages" if "messages" in record and "prompt" not in record else "prompt")
-    if column not in record:
+    try:
+        value = look_up(record, column)
+    except KeyError:
         named = f"no column {column}" if options.prompt_column else "no column prompt or messages"
-        there = ", ".join(record) or "nothing"
-        near = did_you_mean(column, record) if options.prompt_column else None
-        raise DataError(f"{named}; there is {there}", near or "--prompt-column NAME, or --template '... {NAME} ...'")
-    value = record[column]
+        there = ", ".join(column_names(record)) or "nothing"
+        near = did_you_mean(column, column_names(record)) if options.prompt_column else None
+        hint = near or "--prompt-column NAME, or --template '... {NAME} ...'"
+        raise DataError(f"{named}; there is {there}", hint) from None
     if isinstance(value, list):
         return {"messages": [_message(message, column) for message in value] or _prompt("", f"column {column}")}
     return {"prompt": _prompt(value, f"column {column}")}
@@ -126,16 +129,18 @@ def check_template(template: str) -> None:
 
 
 def fill(template: str, record: Record) -> str:
-    """The template with the record's columns in it."""
+    """The template with the record's columns in it; {a.b} is b of the object in the column a."""
     parts = []
     for text, field, _, _ in string.Formatter().parse(template):
         parts.append(text)
         if field is None:
             continue
-        if field not in record:
-            there = ", ".join(record) or "nothing"
-            raise DataError(f"no column {field}, which --template names; there is {there}", did_you_mean(field, record))
-        value = record[field]
+        try:
+            value = look_up(record, field)
+        except KeyError:
+            there = ", ".join(column_names(record)) or "nothing"
+            near = did_you_mean(field, column_names(record))
+            raise DataError(f"no column {field}, which --template names; there is {there}", near) from None
         parts.append(value if isinstance(value, str) else str(value))
     return "".join(parts)
 
