@@ -138,6 +138,36 @@ def test_columns_of_objects_are_named_with_a_dot(measure, records, written):
     assert (wrong.code, "no column translation.fr; there is translation.en, translation.de" in wrong.err) == (4, True)
 
 
+def test_how_it_searches_is_measured_and_in_the_signature(measure, models, hfcli, records):
+    found = {}
+    for flags, said in [
+        ((), "greedy"),
+        (("--num-beams", "3"), "beams:3"),
+        (("--num-beams", "3", "--min-new-tokens", "9"), "beams:3|min_new_tokens:9"),
+        (("--num-beams", "3", "--length-penalty", "-9.0"), "beams:3|length_penalty:-9.0"),
+        (("--no-repeat-ngram-size", "2"), "greedy|no_repeat_ngram_size:2"),
+    ]:
+        kept = told(measure(*flags, "--details", "d.jsonl", "--overwrite", model=models.t5()))
+        assert f"|max_new_tokens:{NEW}|{said}|dtype" in kept["system"]
+        lines = [json.loads(line)["prediction"] for line in Path("d.jsonl").read_text().splitlines()]
+        flags = ("--dtype", "float32", "--max-new-tokens", NEW, *flags)
+        asked = ("-m", models.t5(), "--file", "r.jsonl", "--json", "-q")
+        assert lines == [each["generated_text"] for each in hfcli("generate", *asked, *flags).records]
+        found[said] = tuple(lines)
+        Path("d.jsonl").unlink()
+    assert len(set(found.values())) > 2
+
+
+def test_a_prompt_that_is_too_long_stops_it_or_loses_its_end(measure, models, records):
+    save("r.jsonl", [{"prompt": "the fox " * n, "reference": "the fox"} for n in (2, 90)])
+    error = measure(model=models.t5())
+    assert (error.code, "hint:  --on-long truncate drops its end" in error.err) == (4, True)
+    cut = measure("--on-long", "truncate", model=models.t5())
+    assert "|on_long:truncate|" in told(cut, "note: 1 prompt lost the end (--on-long truncate)\n")["system"]
+    assert measure("--on-long", "window", model=models.t5()).code == 2
+    assert measure("--on-long", "truncate").code == 2
+
+
 def test_several_references(measure, records, written):
     save("r.jsonl", [{"prompt": row["prompt"], "references": [row["reference"], "a fox"]} for row in records])
     result = measure()

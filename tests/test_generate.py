@@ -325,6 +325,46 @@ def test_a_prompt_near_the_models_length_does_not_shorten_the_others(hfcli, mode
     assert second < 100
 
 
+def written(folder, prompt, **settings):
+    """What transformers makes of a prompt, its end cut off where the model takes no more."""
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForSeq2SeqLM.from_pretrained(folder)
+    tokenizer.truncation_side = "right"
+    inputs = tokenizer(prompt, return_tensors="pt", truncation=True, max_length=64, return_token_type_ids=False)
+    return tokenizer.decode(model.generate(**inputs, **settings)[0, 1:], skip_special_tokens=True)
+
+
+def test_an_encoder_decoder_may_lose_the_end_of_a_prompt(hfcli, models):
+    folder, long = models.t5(), "the small fox ran over the old hill " * 40
+    flags = ("-m", folder, "--dtype", "float32", "--max-new-tokens", "10")
+    error = hfcli("generate", *flags, long)
+    assert (error.code, "hint:  --on-long truncate drops its end" in error.err) == (4, True)
+    alone = hfcli("generate", *flags, "--on-long", "truncate", long)
+    assert alone.out == written(folder, long, max_new_tokens=10) + "\n"
+    assert "note: the last " in alone.err
+    many = hfcli("generate", *flags, "--on-long", "truncate", stdin=f"the\n{long}\n")
+    assert many.lines[1] == alone.out[:-1]
+    assert "1 prompts lost their end (--on-long truncate)" in many.err
+
+
+def test_search_as_in_transformers(hfcli, models):
+    folder, prompt = models.t5(), "the small fox ran over the old hill"
+    flags = ("-m", folder, "--dtype", "float32", "--max-new-tokens", "30", "--num-beams", "4", prompt, "--json")
+    usual = {"max_new_tokens": 30, "num_beams": 4}
+    texts = set()
+    for said, settings in [
+        ((), {}),
+        (("--length-penalty", "-9"), {"length_penalty": -9.0}),
+        (("--min-new-tokens", "25", "--no-repeat-ngram-size", "2"), {"min_new_tokens": 25, "no_repeat_ngram_size": 2}),
+    ]:
+        (record,) = hfcli("generate", *flags, *said).records
+        assert record["generated_text"] == written(folder, prompt, **usual, **settings)
+        assert settings.items() <= record["decoding"].items()
+        texts.add(record["generated_text"])
+    assert len(texts) > 1
+
+
 def test_columns_of_objects_are_named_with_a_dot(hfcli, models):
     flags = ("-m", models.llama(), "--max-new-tokens", "4", "-q")
     plain = hfcli("generate", *flags, "--json", stdin="the fox\n").records[0]["generated_text"]

@@ -21,6 +21,7 @@ _WHAT = {
 _READ_BY: dict[str, tuple[str, ...]] = {
     "text_column": ("perplexity", *_CLASSIFIERS),
     "max_length": ("perplexity", "question-answering", *_CLASSIFIERS),
+    "on_long": ("text-generation", *_CLASSIFIERS),
     "doc_stride": ("question-answering", *_CLASSIFIERS),
     "TextOptions": _CLASSIFIERS,
     "reference_column": ("text-generation", "question-answering", "text-classification"),

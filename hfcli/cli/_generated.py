@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hfcli.cli import _measure, _outcome, _resuming
@@ -11,10 +12,11 @@ from hfcli.cli._measure import Asked, Taken
 from hfcli.cli._outcome import Outcome
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError
-from hfcli.options import DecodingOptions, ModelOptions, PromptOptions
+from hfcli.options import ModelOptions, PromptOptions
 from hfcli.options.evaluating import MeasuredData, MetricOptions, PromptedOptions, ShowOptions, StoredOptions
 
 if TYPE_CHECKING:
+    from hfcli.runtime.decoding import Decoding
     from hfcli.runtime.prediction import Generator
     from hfcli.runtime.splits import Split
 
@@ -26,6 +28,7 @@ def of_model(
     data: MeasuredData,
     model: ModelOptions,
     prompted: PromptedOptions,
+    on_long: str | None,
     stored: StoredOptions,
     options: MetricOptions,
     show: ShowOptions,
@@ -42,22 +45,17 @@ def of_model(
     from hfcli.runtime.data import one_split
     from hfcli.runtime.decoding import resolve
 
-    _check(prompted)
+    _check(prompted, on_long)
     asked = _measure.families(options.metric, lambda: False)
     _outcome.check_limits(show, options.metric)
     split = one_split(data.data(), offline=model.offline, tell=console.tell)
     prompt = prompted.prompt_column or ("prompt" if "prompt" in split.columns else "messages")
     loaded = loading.load(tasks.get("text-generation"), model, console.tell)
-    prompts = PromptOptions(prompted.prompt_column, prompted.template, prompted.system)
-    decoding = DecodingOptions(max_new_tokens=prompted.max_new_tokens)
-    resolved = resolve(decoding, loaded.model.generation_config, loaded.max_tokens)
+    prompts = _prompts(prompted, on_long)
+    resolved = resolve(prompted.decoding(), loaded.model.generation_config, loaded.max_tokens)
     generator = prediction.Generator(loaded, resolved, prompts)
     console.begin()
-    how = "sampled" if resolved.do_sample else f"beams:{resolved.num_beams}" if resolved.num_beams > 1 else "greedy"
-    asks = [f"template:{prompted.template}" if prompted.template else f"prompt:{prompt}"]
-    asks += [f"system:{prompted.system}"] if prompted.system else []
-    parts = [*(each.replace("|", "/") for each in asks), f"max_new_tokens:{prompted.max_new_tokens}", how]
-    system = measured.system(loaded, parts)
+    system = measured.system(loaded, _how(prompted, on_long, prompt, resolved))
     name = measured.name_of_data(data.data(), split, split.columns)
     settings = {"model": system, "data": name, "metric": options.metric}
     with _resuming.details(console, show, settings, "record") as details:
@@ -74,19 +72,41 @@ def of_model(
             _AT_ONCE if details else None,
         )
         seconds = time.monotonic() - begun
+    if taken.cut:
+        console.note(f"{_outcome.counted(taken.cut, 'prompt')} lost the end (--on-long truncate)")
     speed = (len(split) - taken.kept) / max(seconds, 1e-9)
     about = {"name": measured.short_name(loaded), "parameters": measured.parameters(loaded)}
     return outcome._replace(more={"models": [{**about, "per_second": round(speed, 4)}]})
 
 
-def _check(prompted: PromptedOptions) -> None:
+def _check(prompted: PromptedOptions, on_long: str | None) -> None:
     """Refuse what contradicts itself, before a model is loaded."""
     from hfcli.tasks.text_generation import check_template
 
+    if on_long == "window":
+        said = "--on-long window reads a text in parts, and an answer is written to all of it"
+        raise UsageError(said, "--on-long truncate")
+    prompted.decoding().check()
     if prompted.template is not None:
         check_template(prompted.template)
     if prompted.template is not None and prompted.prompt_column is not None:
         raise UsageError("--template and --prompt-column both make the prompt", "leave one of them out")
+
+
+def _prompts(prompted: PromptedOptions, on_long: str | None) -> PromptOptions:
+    options = PromptOptions(prompted.prompt_column, prompted.template, prompted.system)
+    return replace(options, on_long="truncate") if on_long == "truncate" else options
+
+
+def _how(prompted: PromptedOptions, on_long: str | None, prompt: str, resolved: "Decoding") -> list[str]:
+    """What a model was asked and how it wrote, for its signature."""
+    how = "sampled" if resolved.do_sample else f"beams:{resolved.num_beams}" if resolved.num_beams > 1 else "greedy"
+    asks = [f"template:{prompted.template}" if prompted.template else f"prompt:{prompt}"]
+    asks += [f"system:{prompted.system}"] if prompted.system else []
+    flags = {name: getattr(prompted, name) for name in ("min_new_tokens", "length_penalty", "no_repeat_ngram_size")}
+    flags["on_long"] = "truncate" if on_long == "truncate" else None
+    given = [f"{name}:{value}" for name, value in flags.items() if value is not None]
+    return [*(each.replace("|", "/") for each in asks), f"max_new_tokens:{prompted.max_new_tokens}", how, *given]
 
 
 class _Taken:
@@ -114,7 +134,7 @@ class _Taken:
             for each, column in zip(asked, columns, strict=True)
         ]
         self._groups, self._ids = measured.groups(split, group_by), measured.ids(split)
-        self.kept = 0
+        self.kept = self.cut = 0
 
     def check(self, prompt: str | None) -> None:
         """Look for the references before anything is written, and not where the prompt is.
@@ -162,6 +182,7 @@ class _Taken:
         run = self._generator.run(rows(), self._console.tell, lambda done: done / total, done=self.kept, patient=True)
         for some in run:
             for one in some:
+                self.cut += one.over_tokens > 0
                 yield self._one(*waiting.pop(0), one.answers[0]["generated_text"])
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -32,14 +32,15 @@ class Results:
         console: Says what there is to say.
         json: Lines of JSON instead of texts; may be set until the first line is made.
         print0: Raw texts, which a NUL byte will end.
+        on_long: What --on-long says.
 
     Attributes:
         raw: Texts keep their line breaks; there is one text only.
         failed: Records that got an error in their place.
     """
 
-    def __init__(self, console: Console, json: bool, print0: bool) -> None:
-        self.console, self.json, self.print0 = console, json, print0
+    def __init__(self, console: Console, json: bool, print0: bool, on_long: str) -> None:
+        self.console, self.json, self.print0, self.on_long = console, json, print0, on_long
         self.raw = False
         self.tokens = 0
         self.cut_answers = 0
@@ -75,8 +76,9 @@ class Results:
     def announce(self, finished: "Finished", decoding: "Decoding", asked_tokens: int) -> None:
         """Say what happened to the one text: what was cut from its prompt, and whether it was cut itself."""
         if finished.over_tokens:
+            which = "last" if self.on_long == "truncate" else "first"
             self.console.note(
-                f"the first {finished.over_tokens:,} tokens of the prompt were dropped (--on-long truncate-left)"
+                f"the {which} {finished.over_tokens:,} tokens of the prompt were dropped (--on-long {self.on_long})"
             )
         cut = [answer for answer in finished.answers if answer["finish_reason"] == "length"]
         if cut:
@@ -94,7 +96,8 @@ class Results:
         if self.cut_answers:
             parts.append(f"{self.cut_answers:,} cut at {decoding.max_new_tokens:,} new tokens (--max-new-tokens)")
         if self.cut_prompts:
-            parts.append(f"{self.cut_prompts:,} prompts lost their beginning (--on-long truncate-left)")
+            lost = "end" if self.on_long == "truncate" else "beginning"
+            parts.append(f"{self.cut_prompts:,} prompts lost their {lost} (--on-long {self.on_long})")
         if self.failed:
             parts.append(f"{self.failed:,} failed")
         self.console.line(" · ".join(parts))

@@ -267,7 +267,9 @@ class _Call:
         if task == "perplexity":
             return _perplexity.of_model(console, data, model, self.texts, self.perplexity, measured, show)
         if task == "text-generation":
-            return _generated.of_model(console, data, model, self.prompted, self.stored, measured, show)
+            return _generated.of_model(
+                console, data, model, self.prompted, self.texts.on_long, self.stored, measured, show
+            )
         if task == "counterfactual":
             return _fairness.counterfactual(console, data, model, self.texts, self.fairness, measured, show)
         return _labelled.of_model(console, data, model, self.texts, self.column, measured, show)

@@ -94,7 +94,7 @@ class _Generate:
             model = replace(model, model=chosen or DEFAULT_MODEL)
         self.model, self.decoding, self.prompts, self.source, self.output = model, decoding, prompts, source, output
         self.print0 = print0
-        self.results = Results(console, output.json, print0)
+        self.results = Results(console, output.json, print0, prompts.on_long)
         self.job = Job(self, console, source, output, b"\0" if print0 else b"\n")
 
     @property

@@ -81,8 +81,10 @@ class PromptOptions:
         ),
     ] = True
     on_long: Annotated[
-        Literal["error", "truncate-left"],
-        typer.Option("--on-long", help="A prompt beyond the model's length: stop, or drop its beginning (counted)."),
+        Literal["error", "truncate", "truncate-left"],
+        typer.Option(
+            "--on-long", help="A prompt beyond the model's length: stop, or drop its end or its beginning (counted)."
+        ),
     ] = "error"
 
 
@@ -125,6 +127,13 @@ class DecodingOptions:
     num_beams: Annotated[
         int | None, typer.Option("--num-beams", parser=whole(1), metavar="N", help="Beam search with N beams.")
     ] = None
+    length_penalty: Annotated[
+        float | None,
+        typer.Option("--length-penalty", parser=number(-10, 10), metavar="L", help="Above 1 beams prefer long texts."),
+    ] = None
+    min_new_tokens: Annotated[
+        int | None, typer.Option("--min-new-tokens", parser=whole(0), metavar="N", help="Shortest answer, in tokens.")
+    ] = None
     num_return_sequences: Annotated[
         int,
         typer.Option(
@@ -154,6 +163,11 @@ class DecodingOptions:
             raise UsageError(
                 f"--num-beams {self.num_beams} finds fewer than --num-return-sequences {self.num_return_sequences}",
                 f"--num-beams {self.num_return_sequences}",
+            )
+        if (self.min_new_tokens or 0) > self.max_new_tokens:
+            raise UsageError(
+                f"--min-new-tokens {self.min_new_tokens} is more than --max-new-tokens {self.max_new_tokens}",
+                f"--max-new-tokens {self.min_new_tokens}",
             )
         if any(not text for text in self.stop):
             raise UsageError("--stop needs some text", r"--stop $'\n' stops at the end of the line")

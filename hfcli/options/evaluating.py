@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from hfcli.errors import UsageError
-from hfcli.options import LoadingOptions, ModelOptions
+from hfcli.options import DecodingOptions, LoadingOptions, ModelOptions
 from hfcli.options._numbers import number, whole
 from hfcli.options.reading import DataOptions
 
@@ -222,6 +222,30 @@ class PromptedOptions:
     max_new_tokens: Annotated[
         int, typer.Option("--max-new-tokens", parser=whole(1), metavar="N", help="Longest answer, in tokens.")
     ] = 256
+    min_new_tokens: Annotated[
+        int | None, typer.Option("--min-new-tokens", parser=whole(0), metavar="N", help="Shortest answer, in tokens.")
+    ] = None
+    num_beams: Annotated[
+        int | None, typer.Option("--num-beams", parser=whole(1), metavar="N", help="Beam search with N beams.")
+    ] = None
+    length_penalty: Annotated[
+        float | None,
+        typer.Option("--length-penalty", parser=number(-10, 10), metavar="L", help="Above 1 beams prefer long texts."),
+    ] = None
+    no_repeat_ngram_size: Annotated[
+        int | None,
+        typer.Option("--no-repeat-ngram-size", parser=whole(1), metavar="N", help="No N tokens in a row twice."),
+    ] = None
+
+    def decoding(self) -> DecodingOptions:
+        """The same for writing."""
+        return DecodingOptions(
+            max_new_tokens=self.max_new_tokens,
+            min_new_tokens=self.min_new_tokens,
+            num_beams=self.num_beams,
+            length_penalty=self.length_penalty,
+            no_repeat_ngram_size=self.no_repeat_ngram_size,
+        )
 
 
 @dataclass(frozen=True)

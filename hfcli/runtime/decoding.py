@@ -8,8 +8,10 @@ from hfcli.options import DecodingOptions
 
 SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 _SMALLEST = 1e-30  # what is smaller would be 0 in float32
+SEARCHING = ("length_penalty", "min_new_tokens")
+"""Of those that act in a search of transformers itself, the ones with a flag."""
 _ACTING = (
-    *("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h", "min_length", "min_new_tokens", "length_penalty"),
+    *("typical_p", "epsilon_cutoff", "eta_cutoff", "top_h", "min_length"),
     *("early_stopping", "bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id"),
     *("sequence_bias", "guidance_scale", "encoder_repetition_penalty", "encoder_no_repeat_ngram_size"),
     "exponential_decay_length_penalty",
@@ -37,7 +39,7 @@ class Decoding:
     no_repeat_ngram_size: int | None
     end_token_ids: frozenset[int]
     source: str
-    others: dict[str, Any] = field(default_factory=dict)  # of the model's own, those that act and have no flag
+    others: dict[str, Any] = field(default_factory=dict)  # those that act besides
 
     @property
     def copies(self) -> int:
@@ -69,7 +71,7 @@ def resolve(options: DecodingOptions, own: Any, max_tokens: int) -> Decoding:
         max_tokens: The longest sequence the model takes.
 
     Raises:
-        UsageError: Several different texts are asked for, and nothing makes them differ.
+        UsageError: Several different texts are asked for, and nothing makes them differ; or flags contradict the model.
         ModelError: The model's generation_config holds what makes no sense.
     """
     _check_own(own, options)
@@ -115,8 +117,16 @@ def resolve(options: DecodingOptions, own: Any, max_tokens: int) -> Decoding:
         no_repeat_ngram_size=value("no_repeat_ngram_size", 0),
         end_token_ids=frozenset(end if isinstance(end, (list, tuple)) else [end]),
         source=source,
-        others={name: getattr(own, name) for name in _ACTING if getattr(own, name, None) is not None},
+        others=_others(options, own, beams),
     )
+
+
+def _others(options: DecodingOptions, own: Any, beams: int) -> dict[str, Any]:
+    """What acts besides: of the model's own settings, and of the flags that override them."""
+    if options.length_penalty is not None and beams == 1:
+        raise UsageError("--length-penalty is about beams, and there is but one", "--num-beams 4")
+    found = {name: getattr(own, name) for name in (*_ACTING, *SEARCHING) if getattr(own, name, None) is not None}
+    return found | {name: getattr(options, name) for name in SEARCHING if getattr(options, name) is not None}
 
 
 def _check_own(own: Any, options: DecodingOptions) -> None:

@@ -11,7 +11,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from hfcli.errors import DeviceError, ModelError
 from hfcli.runtime import environment
-from hfcli.runtime.decoding import SAMPLING, Decoding
+from hfcli.runtime.decoding import SAMPLING, SEARCHING, Decoding
 from hfcli.runtime.loading import Loaded
 from hfcli.runtime.padding import pad, pad_id
 from hfcli.runtime.sampling import RARE_WARPERS, processors
@@ -187,6 +187,7 @@ def _run(
         pad_token_id=pad_id(tokenizer, loaded.vocabulary),
         repetition_penalty=None,
         no_repeat_ngram_size=None,
+        **{name: decoding.others[name] for name in SEARCHING if name in decoding.others},
         **dict.fromkeys((*SAMPLING, *RARE_WARPERS, *_NOT_OURS)),
     )
     chain = processors(model, decoding, padding, keys)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hfcli.errors import DataError, HfcliError
+from hfcli.errors import DataError, HfcliError, UsageError
 from hfcli.events import Note, Tell
 from hfcli.options import PromptOptions
 from hfcli.records import Row, dumps
@@ -33,6 +33,9 @@ class Generator:
             the same sample there.
         seen: How often each prompt came so far, so that the same prompt twice is not the same sample twice. Kept only
             when sampling: about 100 bytes a different prompt.
+
+    Raises:
+        UsageError: Prompts are to lose their end, and that is where the model goes on.
     """
 
     loaded: Loaded
@@ -44,6 +47,9 @@ class Generator:
 
     def __post_init__(self) -> None:
         loaded = self.loaded
+        if self.options.on_long == "truncate" and not loaded.model.config.is_encoder_decoder:
+            message = f"--on-long truncate drops the end of a prompt, which is where {loaded.location.name} goes on"
+            raise UsageError(message, "--on-long truncate is for encoder-decoders such as T5 or BART")
         self.setup = Setup(loaded.tokenizer, loaded.model.config, self.options, (), loaded.max_tokens)
         self.max_rows = MAX_ROWS[loaded.placement.device.type]
         self.together: Together | None = None

@@ -23,7 +23,7 @@ class Prompt(NamedTuple):
     """What decode needs to know of a prompt.
 
     Attributes:
-        cut_tokens: How many tokens were dropped from its beginning.
+        cut_tokens: How many tokens were dropped from its end or its beginning.
         tail: Its last ids, where the text goes on from them without a break; () where a new text begins.
     """
 
@@ -248,7 +248,7 @@ def _encode_rendered(tokenizer: Any, text: str, hidden: list[str]) -> list[int]:
 
 
 def fit(feature: Feature, setup: Setup, max_new_tokens: int, vocabulary: int) -> Feature:
-    """The feature within the model's length; cut from the left only where `--on-long` says so.
+    """The feature within the model's length; cut only where `--on-long` says so.
 
     Raises:
         DataError: The prompt is too long.
@@ -269,8 +269,12 @@ def fit(feature: Feature, setup: Setup, max_new_tokens: int, vocabulary: int) ->
             f"the prompt is {len(ids):,} tokens, the model takes {setup.max_tokens:,} with the answer"
             if not encoder_decoder
             else f"the prompt is {len(ids):,} tokens, the model takes {setup.max_tokens:,}",
-            "--on-long truncate-left drops its beginning",
+            "--on-long truncate drops its end" if encoder_decoder else "--on-long truncate-left drops its beginning",
         )
+    if setup.options.on_long == "truncate":
+        last = int(ids[-1]) in set(setup.tokenizer.all_special_ids)
+        kept = np.concatenate([ids[: room - 1], ids[-1:]]) if last else ids[:room]
+        return Feature({"input_ids": kept}, {}, feature.notes._replace(cut_tokens=len(ids) - len(kept)))
     keep = room if encoder_decoder else max(setup.max_tokens - max_new_tokens, setup.max_tokens // 2)
     first = int(ids[0]) in set(setup.tokenizer.all_special_ids)
     kept = np.concatenate([ids[:1], ids[len(ids) - keep + 1 :]]) if first else ids[len(ids) - keep :]
