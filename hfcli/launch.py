@@ -35,6 +35,8 @@ _KILL_SECONDS = 2.0
 
 command_line: list[str] = []
 """The arguments of this process, as `main` was called with them."""
+handed_on: list[int] = []
+"""How many ranks this process has started to do its work, once it has."""
 
 
 class World(NamedTuple):
@@ -68,6 +70,7 @@ def begin(arguments: Sequence[str]) -> None:
         arguments: Its command line, without the program's name.
     """
     command_line[:] = arguments
+    handed_on.clear()
     _adopt_slurm()
     if world().size > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch tells the terminal of every connection's end
@@ -174,6 +177,7 @@ def run(arguments: Sequence[str], size: int) -> Ended:
         arguments: Without the program's name.
         size: How many.
     """
+    handed_on.append(size)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4 * size))
         leash, held = os.pipe()

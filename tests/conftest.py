@@ -27,6 +27,7 @@ os.environ |= {
     "HF_ENDPOINT": _HUB.address,
     "HF_HOME": f"{_HOME.name}/huggingface",
     "XDG_CONFIG_HOME": f"{_HOME.name}/config",
+    "XDG_STATE_HOME": f"{_HOME.name}/state",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_ETAG_TIMEOUT": "2",
     "HF_HUB_DOWNLOAD_TIMEOUT": "2",
@@ -34,7 +35,17 @@ os.environ |= {
     "OMP_NUM_THREADS": "1",  # threads cost tiny models more than they give, most of all beside another job
     "COLUMNS": "80",
 }
-for _name in ("HFCLI_MODEL", "HF_HUB_OFFLINE", "HF_TOKEN", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+for _name in (
+    "HFCLI_MODEL",
+    "HFCLI_CONFIG",
+    "HFCLI_HISTORY",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+):
     os.environ.pop(_name, None)
 
 # Behind `make test &` in a script, or a CI runner that does so, SIGINT is ignored, and would be in every child.

@@ -17,7 +17,10 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "hfcli").rg
 MAY_IMPORT = {
     "root": set(),
     "__main__": {"cli"},
-    "cli": {"runtime", "tasks", "metrics", "options", "records", "writing", "recipes", "launch", "events", "errors"},
+    "cli": {
+        *("runtime", "tasks", "metrics", "options", "records", "writing", "recipes", "history", "launch", "events"),
+        "errors",
+    },
     "runtime": {"tasks", "metrics", "options", "records", "writing", "recipes", "launch", "events", "errors"},
     "tasks": {"options", "errors"},
     "metrics": {"errors"},
@@ -26,6 +29,7 @@ MAY_IMPORT = {
     "writing": {"records", "errors"},
     "recipes": {"errors"},
     "launch": {"errors"},
+    "history": {"errors"},
     "events": {"errors"},
     "errors": set(),
 }

@@ -15,11 +15,13 @@ from typing import Annotated
 import typer
 
 from hfcli import __version__, launch
+from hfcli.cli import _completion
+from hfcli.cli._command import Command
 from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed_streams, unwritable
 from hfcli.errors import Exit, HfcliError, RankLost, Terminated, UsageError, did_you_mean
 
 # In the order of the help page; each is the function of that name in the file of that name.
-NAMES = ("generate", "finetune", "classify", "qa", "eval", "compare", "data", "demo", "doctor", "config")
+NAMES = ("generate", "finetune", "classify", "qa", "eval", "compare", "data", "demo", "doctor", "config", "history")
 
 
 def command(name: str) -> Callable[..., None]:
@@ -34,8 +36,13 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def application(names: Sequence[str] = NAMES) -> typer.Typer:
-    """The command line, or as much of it as a line needs: other commands' files are not even read."""
+def application(names: Sequence[str] = NAMES, *, completing: bool = False) -> typer.Typer:
+    """The command line, or as much of it as a line needs: other commands' files are not even read.
+
+    Args:
+        names: Of the commands.
+        completing: A shell asks what fits, so flags need to know what they can offer.
+    """
     app = typer.Typer(
         name="hfcli",
         help="Language models from the shell: generate, finetune, classify, answer questions, evaluate.",
@@ -46,7 +53,10 @@ def application(names: Sequence[str] = NAMES) -> typer.Typer:
     )
     app.callback()(hfcli)
     for name in names:
-        app.command(name)(command(name))
+        function = command(name)
+        if completing:
+            _completion.attach(name, function)
+        app.command(name, cls=Command)(function)
     return app
 
 
@@ -105,6 +115,8 @@ def _failed(error: HfcliError) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if (words := _completion.line()) is not None:
+        return _complete(words)
     named = bool(argv) and not argv[0].startswith("-")
     if named and argv[0] not in NAMES:
         near = did_you_mean(argv[0], NAMES)
@@ -119,6 +131,16 @@ def _run(argv: list[str]) -> int:
             raise
         discard_output()
         raise unwritable(error) from error
+
+
+def _complete(words: list[str]) -> int:
+    """Tell a shell what fits behind these words; its exit code is part of the answer."""
+    app = application(words[:1] if words and words[0] in NAMES else NAMES, completing=True)
+    try:
+        app(args=[], prog_name="hfcli", standalone_mode=False)
+    except SystemExit as answer:
+        return int(answer.code or Exit.OK)
+    return Exit.BUG
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

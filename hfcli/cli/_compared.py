@@ -90,6 +90,17 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def remembered(comparison: Comparison) -> tuple[dict[str, dict[str, Any]], Any]:
+    """The differences by system and metric, and what was compared and how."""
+    found = {}
+    for system in comparison.systems:
+        whose = f"{system.name} " if len(comparison.systems) > 1 else ""
+        for shared, each in zip(comparison.metrics, system.differences, strict=True):
+            numbers = {"value": each.value, "low": each.low, "high": each.high, "n": comparison.n}
+            found[f"{whose}{shared.name} difference"] = numbers
+    return found, _scores(comparison)
+
+
 def _entry(comparison: Comparison, system: Compared) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     for shared, difference, p in zip(comparison.metrics, system.differences, system.ps, strict=True):

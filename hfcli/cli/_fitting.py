@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
+from hfcli.cli import _origins
 from hfcli.errors import UsageError
 from hfcli.options.evaluating import FairnessOptions
 
@@ -51,12 +52,15 @@ def no_model(groups: Sequence[Any]) -> None:
 
 
 def _given(group: Any) -> Iterator[str]:
-    """The fields of options that are not as they are without a flag."""
+    """The fields of options that are not as they are without a flag, and are meant for this line.
+
+    What a configuration file says is for lines that it fits.
+    """
     for field in fields(group):
         value = getattr(group, field.name)
         meant = not os.environ.get(_ENVIRONMENT.get(field.name, ""))
         usual = field.default_factory() if callable(field.default_factory) else field.default
-        if value != usual and meant:
+        if value != usual and meant and not _origins.drop(field.name):
             yield field.name
 
 

@@ -66,6 +66,17 @@ def together(outcomes: Sequence[Outcome], names: Sequence[str]) -> Outcome:
     return Outcome(results, groups, " or ".join(counts), more)
 
 
+def remembered(outcome: Outcome) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The scores by name, of several systems behind the system's, and what was measured and how."""
+    found, signatures = {}, []
+    for result in outcome.results:
+        whose = f"{result.name} " if len(outcome.results) > 1 else ""
+        for title, each in zip(result.titles(), result.scores, strict=True):
+            found[whose + title] = each.score._asdict()
+            signatures.append(result.signature(each))
+    return found, signatures
+
+
 def odd(outcome: Outcome) -> list[str]:
     """What should be known of the scores, as sentences."""
     found = [part.family.odd(part.statistics) for result in outcome.results for part in result.parts]

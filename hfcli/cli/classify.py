@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hfcli.cli import _ranks
+from hfcli.cli import _origins, _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
 from hfcli.cli._refuse import no_empty_text, not_over_input
@@ -54,6 +54,9 @@ def classify(
     tail -f app.log | hfcli classify -m ./tickets
     hfcli classify -m MODEL --labels sports,politics --file news.csv -o out.jsonl
     """
+    if texts and "-" not in texts:  # what a file says of records is not meant for a few texts
+        reading = _origins.left_out(reading, "text_column", "text_pair_column")
+        source = _origins.left_out(source, "file", "input_format", "slurp", "on_error")
     given = _refuse(texts or [], model, show, reading, source, output)
     console = Console(output.quiet)
     try:
@@ -140,7 +143,7 @@ class _Classify:
     ) -> None:
         self.console, self.show, self.reading, self.source, self.output = console, show, reading, source, output
         self.given = given
-        self.why = "-m or HFCLI_MODEL" if model.model else "default; -m or HFCLI_MODEL change it"
+        self.why = (_origins.where("model") or "-m") if model.model else "default; -m or HFCLI_MODEL change it"
         self.model = model if model.model else replace(model, model=DEFAULT_MODEL)
         self.columns = console.terminal and not output.json and output.output is None
         self.failed = self.width = 0
@@ -249,6 +252,7 @@ class _Classify:
             f"device  {placement.device}, {placement.dtype_name} ({placement.reason}) · "
             f"loaded in {loaded.load_seconds:.1f} s · {count / max(seconds, 1e-9):,.0f} records/s"
         )
+        _origins.tell(self.console)
 
 
 def _some(names: tuple[str, ...], most: int = 6) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hfcli.cli import _compared, _kept
+from hfcli.cli import _compared, _kept, _remembered
 from hfcli.cli._expand import expand
 from hfcli.cli._format import blocks, left
 from hfcli.cli._refuse import no_empty_text
@@ -55,6 +55,7 @@ def compare(
         comparison = _compare(paths, options, console)
     finally:
         console.close()
+    _remembered.scores(*_compared.remembered(comparison))
     if options.json or not console.terminal:
         from hfcli.records import dumps
 

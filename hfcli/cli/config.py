@@ -1,100 +1,260 @@
-"""`hfcli config`: the few settings that outlive a command."""
+"""`hfcli config`: defaults for flags that outlive a command, and the file they are in."""
 
-import json
 import os
-import re
-import tomllib
+import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hfcli.cli import _settings
 from hfcli.cli.console import Console
-from hfcli.errors import DataError, UsageError, did_you_mean
+from hfcli.errors import DataError, HfcliError, UsageError, did_you_mean
 
-KEYS = {"model": "what generate, and perplexity in eval, use without -m and HFCLI_MODEL"}
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
-
-def path() -> Path:
-    """Where the settings are: XDG_CONFIG_HOME, else ~/.config."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "hfcli" / "config.toml"
-
-
-def load() -> dict[str, str]:
-    """The settings; {} without a file.
-
-    Raises:
-        DataError: The file is not TOML, or holds something hfcli does not know.
-    """
-    try:
-        settings = tomllib.loads(path().read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path()} cannot be read: {error}", "hfcli config prints where it is and what may stand in it"
-        ) from error
-    for key, value in settings.items():
-        _check(key)
-        if not isinstance(value, str):
-            raise DataError(f"{path()}: {key} must be text in quotes", f"hfcli config set {key} VALUE")
-    return settings
+_ACTIONS = {"list": 0, "path": 0, "get": 1, "set": 2, "unset": 1}
+_TAKES = {0: "nothing more", 1: "KEY", 2: "KEY VALUE"}
+_EXAMPLE = "hfcli config set generate.max-new-tokens 100"
 
 
 def config(
-    action: Annotated[str | None, typer.Argument(help="get, set or unset; without it all settings are listed.")] = None,
-    key: Annotated[str | None, typer.Argument(help="The setting: model.")] = None,
-    value: Annotated[str | None, typer.Argument(help="Its new value.")] = None,
+    action: Annotated[str | None, typer.Argument(help="list, path, get, set or unset.", show_default="list")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="COMMAND.FLAG, or model, device, dtype, offline, quiet.", show_default=False)
+    ] = None,
+    value: Annotated[
+        list[str] | None, typer.Argument(metavar="VALUE", help="Its value; several for a list.", show_default=False)
+    ] = None,
 ) -> None:
-    """Show or change your settings.
+    """Show or change defaults for flags.
+
+    They are in a file of your own (config path); hfcli.toml in the working folder or above it holds those of a project,
+    but none that allow code, pickles or uploads. A flag typed comes first, then the environment, the project, yours.
 
     \b
     hfcli config set model ./smollm2
+    hfcli config set generate.max-new-tokens 100
     """
+    action = action or "list"
+    if action not in _ACTIONS:
+        raise UsageError(f"no action {action}; there is {', '.join(_ACTIONS)}", did_you_mean(action, _ACTIONS))
+    given = (key is not None) + bool(value)
+    if given != _ACTIONS[action]:
+        raise UsageError(f"config {action} takes {_TAKES[_ACTIONS[action]]}", _EXAMPLE)
     console = Console()
-    if action is None:
-        settings = load()
-        console.line(f"{path()}{'' if path().exists() else ' (not there yet)'}")
-        for name, meaning in KEYS.items():
-            console.data(
-                f"{name} = {json.dumps(settings[name])}\n" if name in settings else f"# {name}: not set; {meaning}\n"
-            )
-        return
-    arguments = {"get": 1, "set": 2, "unset": 1}
-    if action not in arguments:
-        raise UsageError(f"no action {action}; there is get, set and unset", did_you_mean(action, arguments))
-    given = sum(argument is not None for argument in (key, value))
-    if key is None or given != arguments[action]:
-        raise UsageError(
-            f"config {action} takes {'KEY VALUE' if action == 'set' else 'KEY'}", "hfcli config set model NAME"
-        )
-    _check(key)
-    if action == "get":
-        settings = load()
-        if key in settings:
-            console.data(settings[key] + "\n")
+    if action == "path":
+        console.data(f"{_settings.user_path()}\n")
+    elif action == "list":
+        _list(console)
+    elif action == "get":
+        _get(console, str(key))
     else:
-        _write(key, value)
+        _change(str(key), value)
 
 
-def _check(key: str) -> None:
-    if key not in KEYS:
-        raise UsageError(f"no setting {key}; there is {', '.join(KEYS)}", did_you_mean(key, KEYS))
+def _list(console: Console) -> None:
+    """Every file as it is, what is wrong with it, and what could be set."""
+    project = _settings.project_path()
+    broken: HfcliError | None = None
+    said = False
+    for path, stranger in ((_settings.user_path(), False), (project, True)):
+        if path is None:
+            continue
+        there = path.is_file()
+        console.line(f"{_settings.shown(path)}{'' if there else ' (not there yet)'}")
+        if not there:
+            continue
+        try:
+            said = True
+            console.data(path.read_text(encoding="utf-8", errors="replace").rstrip("\n") + "\n")
+            file = _settings.read(path, project=stranger)
+            if file is not None:
+                _check(file)
+        except OSError as error:
+            broken = broken or DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}")
+        except HfcliError as error:
+            broken = broken or error
+    if os.environ.get("HFCLI_CONFIG") == "0":
+        console.note("HFCLI_CONFIG=0 leaves these files out")
+    if not said:
+        console.data("# nothing is set\n")
+        console.hint(_EXAMPLE)
+    if broken is not None:
+        console.close()
+        raise broken
 
 
-def _write(key: str, value: str | None) -> None:
-    """Replace the line of one setting; comments and everything else in the file stay."""
-    load()
-    file = path()
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    kept = [line for line in lines if not re.match(rf"\s*{key}\s*=", line)]
-    if value is not None:
-        kept.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+def _check(file: _settings.File) -> None:
+    """Refuse what a file may not hold, in any table.
+
+    Raises:
+        HfcliError: Says file and key.
+    """
+    from hfcli.cli import NAMES
+
+    for key, value in file.content.items():
+        _settings.check_top(key, NAMES, file.shown, table=isinstance(value, dict))
+        name = key if isinstance(value, dict) else _holder(key)
+        if name is not None:
+            _parse(name, [file])
+
+
+def _holder(key: str) -> str | None:
+    """A command with a flag that stands above the tables; None where there is none yet."""
+    from hfcli.cli import NAMES
+
+    if key == _settings.MODEL:
+        return "generate"
+    names = (name for name in NAMES if name not in _settings.WITHOUT)
+    return next((name for name in names if key in _settings.flags(_built(name))), None)
+
+
+def _built(name: str) -> Any:
+    """A command as it is on the command line."""
+    from hfcli.cli import application
+
+    return typer.main.get_group(application([name])).commands[name]
+
+
+def _parse(name: str, files: list[_settings.File]) -> None:
+    """Let a command's own flags read what files say about them.
+
+    Raises:
+        HfcliError: It is not what they take.
+    """
+    command = _built(name)
+    for parameter, (value, origin) in _settings.defaults(command, files).items():
+        option = next(each for each in command.params if each.name == parameter)
+        try:
+            option.process_value(typer.Context(command, info_name=name), value)
+        except typer.BadParameter as error:
+            said = f"{origin.where}: {origin.key}: {_settings.reason(error)}"
+            raise DataError(said, f"hfcli config unset {origin.key}") from error
+
+
+def _get(console: Console, key: str) -> None:
+    """The value that holds: the project's, else the user's."""
+    _known(key)
+    for file in reversed(_settings.files()):
+        value: Any = file.content
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            shown = [str(each).lower() if isinstance(each, bool) else str(each) for each in _many(value)]
+            return console.data("".join(f"{each}\n" for each in shown))
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _known(key: str) -> Any:
+    """The option that a key is about.
+
+    Raises:
+        UsageError: There is none, or it can have no default; says why.
+    """
+    from hfcli.cli import NAMES
+
+    name, dot, flag = key.partition(".")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(".toml.new")
-        draft.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        draft.replace(file)
+        if not dot:
+            if key in NAMES:
+                raise UsageError(f"{key} is a command; its flags are set one by one", f"hfcli config get {key}.FLAG")
+            _settings.check_top(key, NAMES, "config", table=False)
+            holder = _holder(key)
+            if holder is None:
+                raise UsageError(f"no command has a flag --{key}", "hfcli config set device cpu")
+            return _settings.flags(_built(holder))[key][0]
+        if name not in NAMES:
+            raise UsageError(f"no command {name}; there is {', '.join(NAMES)}", did_you_mean(name, NAMES))
+        command = _built(name)
+        _settings.check_flag(command, flag, "config")
+        return _settings.flags(command)[flag][0]
+    except DataError as error:
+        raise UsageError(error.message.removeprefix("config: "), error.hint) from error
+
+
+def _change(key: str, values: list[str] | None) -> None:
+    """Set or unset a key of the user's file; comments, order and all else in it stay.
+
+    Raises:
+        UsageError: There is no such key, or the flag does not take the value.
+        DataError: The file cannot be read or written.
+    """
+    path = _settings.user_path()
+    value = _typed(key, values) if values else None
+    name, dot, flag = key.rpartition(".")
+    document = _document(path)
+    holder: Any = document
+    if dot:
+        if value is not None and name not in document:
+            import tomlkit
+
+            document[name] = tomlkit.table()
+        holder = document.get(name, {})
+        if not isinstance(holder, dict):
+            raise DataError(f"{_settings.shown(path)}: {name} is one value, not a table", f"hfcli config unset {name}")
+    if value is not None:
+        holder[flag] = value
+    elif flag in holder:
+        del holder[flag]
+        if dot and not holder and "#" not in holder.as_string() + holder.trivia.comment:
+            del document[name]
+    else:
+        near = did_you_mean(flag, [str(each) for each in holder])
+        raise UsageError(f"{key} is not set in {_settings.shown(path)}", near)
+    import tomlkit
+
+    _write(path, tomlkit.dumps(document))
+
+
+def _typed(key: str, values: list[str]) -> Any:
+    """What was typed, as TOML has it, after the flag's own parser took it."""
+    option = _known(key)
+    if option.is_flag:
+        text = values[0].lower()
+        if len(values) > 1 or text not in ("true", "false"):
+            raise UsageError(f"{key} is {' '.join(values)}; true or false is wanted", f"hfcli config set {key} true")
+        return text == "true"
+    if len(values) > 1 and not option.multiple:
+        raise UsageError(f"{key} takes one value, {len(values)} were given", f"hfcli config set {key} {values[0]!r}")
+    if "" in values and option.name != "text_pair_column":
+        raise UsageError(f"{key} is empty", f"hfcli config unset {key}")
+    try:
+        parsed = option.process_value(
+            typer.Context(_built("config"), info_name="config"), values if option.multiple else values[0]
+        )
+    except typer.BadParameter as error:
+        raise UsageError(f"{key}: {_settings.reason(error)}", _EXAMPLE) from error
+    if option.multiple:
+        return list(parsed)
+    return parsed if isinstance(parsed, int | float) else values[0]
+
+
+def _document(path: Path) -> "TOMLDocument":
+    """The user's file, to change; empty where there is none.
+
+    Raises:
+        DataError: It is not TOML.
+    """
+    import tomlkit
+
+    if _settings.read(path) is None:
+        return tomlkit.document()
+    return tomlkit.parse(path.read_text(encoding="utf-8"))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.resolve()  # dotfiles are often links into a repository
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        if target.exists():
+            shutil.copymode(target, draft)
+        draft.replace(target)
     except OSError as error:
-        raise DataError(f"{file} cannot be written ({(error.strerror or str(error)).lower()})") from error
+        raise DataError(f"{path} cannot be written ({(error.strerror or str(error)).lower()})") from error

@@ -32,8 +32,10 @@ def demo() -> None:
     console, started = Console(), time.monotonic()
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": path}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HFCLI_HISTORY": "1", "PYTHONPATH": path}
     with tempfile.TemporaryDirectory(prefix="hfcli-demo-") as scratch:  # what the steps write is gone afterwards
+        # Neither the user's defaults nor among the user's runs.
+        environment |= {"XDG_CONFIG_HOME": f"{scratch}/.config", "XDG_STATE_HOME": f"{scratch}/.state"}
         for step in recipe.steps:
             arguments = positional(commands[step.command])
             if step.about:

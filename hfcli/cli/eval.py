@@ -1,11 +1,13 @@
 """`hfcli eval`: scores with intervals, of a model or of outputs that are there already."""
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import typer
 
-from hfcli.cli import _fitting, _outcome, _ranks, _scores
+from hfcli.cli import _fitting, _origins, _outcome, _ranks, _remembered, _scores, _settings
 from hfcli.cli._expand import expand
 from hfcli.cli._outcome import Outcome
 from hfcli.cli._refuse import no_empty_text
@@ -88,7 +90,7 @@ def eval(
             loads = any(name in ("toxicity", "toxic_share") or name.startswith(FOREIGN) for name in measured.metric)
             named = ModelNames(models.model)
             _fitting.no_model((named, *about_model[1:]) if loads else (*about_model, ranks))
-            with _ranks.shared(ranks, models.device):
+            with _ranks.shared(ranks, models.device) if loads else nullcontext():
                 outcome = _stored(console, measured, stored, models, fairness, show)
         else:
             reading = Reading(questions, WindowOptions(texts.max_length, texts.doc_stride), longest, none)
@@ -191,9 +193,12 @@ class _Call:
             self._read_once(task, len(named))
         if self.names and task != "perplexity":
             _outcome.check_limits(self.show, self.measured.metric)
-        from hfcli.cli.config import load as load_settings
-
-        default = _MODELS.get(task) or load_settings().get("model") or DEFAULT_MODEL
+        default = _MODELS.get(task) or DEFAULT_MODEL
+        if not named and (model := os.environ.get("HFCLI_MODEL")):
+            _origins.add("model", model, "HFCLI_MODEL")
+        elif not named and task not in _MODELS and (set_in_file := _settings.default_model()):
+            default, where = set_in_file
+            _origins.add("model", default, where)
         outcomes = [self._one(task, model) for model in self.models.each(default)]
         return outcomes[0] if len(outcomes) == 1 else _outcome.together(outcomes, named)
 
@@ -279,8 +284,11 @@ def _end(console: Console, outcome: Outcome, show: ShowOptions, inputs: Sequence
     """Show the scores, keep them, and say whether they are good enough."""
     from hfcli.records import dumps
 
+    _remembered.scores(*_outcome.remembered(outcome))
     for note in _outcome.odd(outcome):
         console.note(note)
+    if show.verbose:
+        _origins.tell(console)
     if show.json or not console.terminal:
         console.data(dumps(_scores.as_json(outcome)) + "\n")
     else:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hfcli import launch
-from hfcli.cli import _ranks
+from hfcli.cli import _origins, _ranks, _remembered
 from hfcli.cli._expand import expand
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
@@ -40,6 +40,7 @@ _NOT_REPEATED = (
     "push_to_hub",
     "json",
     "quiet",
+    "verbose",
     "offline",
 )
 
@@ -74,6 +75,8 @@ def finetune(
     hfcli finetune bert-base-uncased --dataset squad
     m=$(hfcli finetune MODEL --dataset D -q) && hfcli classify -m "$m" "some text"
     """
+    if name:
+        _origins.forget("model")
     model = replace(model, model=name or model.model)
     asked = Asked(texts, labels, questions, answers, longest)
     for group in (model, data, labels, questions, answers, run):
@@ -132,6 +135,8 @@ class _Command:
                 raise UsageError("--push-to-hub needs the network, and --offline forbids it", "leave one of them out")
             saving.check_push(self.run.push_to_hub)
         environment.silence()
+        if self.run.verbose:
+            _origins.tell(self.console)
         prepared = preparing.prepare(self.model, self.data, self.asked, self.training, self.console.tell)
         view = TrainingView(self.console)
         if self.run.dry_run:
@@ -233,8 +238,10 @@ class _Command:
             from hfcli.runtime import saving
 
             saving.push(self.folder, self.run.push_to_hub, self.console.tell)
+        metrics = (self.folder / "metrics.json").read_text(encoding="utf-8")
+        _remembered.scores_of(metrics)
         if self.run.json:
-            self.console.data((self.folder / "metrics.json").read_text(encoding="utf-8"))
+            self.console.data(metrics)
         else:
             self.console.data(f"{self.folder}\n")
 

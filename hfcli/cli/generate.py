@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hfcli.cli import _ranks
+from hfcli.cli import _origins, _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
 from hfcli.cli._refuse import refuse
 from hfcli.cli._results import Results
 from hfcli.cli._stdin import bytes_waiting, quoted
-from hfcli.cli.config import load as load_settings
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, DeviceError, ModelError, Terminated, UsageError
 from hfcli.options import DEFAULT_MODEL, DecodingOptions, InputOptions, ModelOptions, OutputOptions, PromptOptions
@@ -51,6 +50,10 @@ def generate(
     git diff | hfcli generate "Write a commit message." -
     hfcli generate --file news.jsonl --template "Summarise: {text}" -o out.jsonl
     """
+    if prompt and prompt[0] != "-":  # what a file says of records is not meant for one prompt
+        prompts = _origins.left_out(prompts, "template", "prompt_column")
+        source = _origins.left_out(source, "file", "input_format", "slurp", "on_error", "shard")
+        ranks = _origins.left_out(ranks, "num_processes")
     given = refuse(prompt or [], model, decoding, prompts, source, output)
     if ranks.num_processes not in (None, "1", "auto") and (given is not None or source.slurp):
         raise UsageError("--num-processes shares many records, and this is one prompt", "leave out --num-processes")
@@ -85,13 +88,10 @@ class _Generate:
         print0: bool,
     ) -> None:
         self.console = console
-        self.why = "-m or HFCLI_MODEL"
+        self.why = _origins.where("model") or "-m"
         if not model.model:
-            chosen = load_settings().get("model")
-            self.why = (
-                "your config" if chosen else "default; -m, HFCLI_MODEL or `hfcli config set model NAME` change it"
-            )
-            model = replace(model, model=chosen or DEFAULT_MODEL)
+            self.why = "default; -m, HFCLI_MODEL or `hfcli config set model NAME` change it"
+            model = replace(model, model=DEFAULT_MODEL)
         self.model, self.decoding, self.prompts, self.source, self.output = model, decoding, prompts, source, output
         self.print0 = print0
         self.results = Results(console, output.json, print0, prompts.on_long)
@@ -143,6 +143,7 @@ class _Generate:
         self.results.summary(count, seconds, self.generator.decoding)
         if self.output.verbose:
             self.results.verbose(self.generator, seconds, self.why)
+            _origins.tell(self.console)
         return not self.results.failed
 
     def one(self, given: list[str] | None) -> None:
@@ -164,6 +165,7 @@ class _Generate:
         self.results.announce(finished, generator.decoding, self.decoding.max_new_tokens)
         if self.output.verbose:
             self.results.verbose(generator, time.monotonic() - started, self.why)
+            _origins.tell(self.console)
 
     def _one(self, record: dict[str, Any], out: "Output | None") -> "Finished":
         generator = self.generator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from hfcli.cli import _answers, _ranks
+from hfcli.cli import _answers, _origins, _ranks
 from hfcli.cli._expand import expand
 from hfcli.cli._job import Job
 from hfcli.cli._refuse import no_empty_text, not_over_input
@@ -80,6 +80,10 @@ def qa(
     hfcli qa -m MODEL --context-file book.txt --file questions.txt -o out.jsonl
     hfcli qa -m MODEL --file squad.json | jq -r .answer
     """
+    if any(text != "-" for text in questions or []) or show.question:
+        # What a file says of records is not meant for a few questions.
+        columns = _origins.left_out(columns, "question_column", "context_column")
+        source = _origins.left_out(source, "file", "input_format", "on_error")
     given = [*(text for text in questions or [] if text != "-"), *show.question]
     none.check()
     context = _refuse(given, "-" in (questions or []), model, show, columns, source, output)
@@ -166,7 +170,7 @@ class _Qa:
     def __init__(self, console: Console, options: _Options, given: list[str], context: _Context | None) -> None:
         self.console, self.options, self.given, self.context = console, options, given, context
         model, output = options.model, options.output
-        self.why = "-m or HFCLI_MODEL" if model.model else "default; -m or HFCLI_MODEL change it"
+        self.why = (_origins.where("model") or "-m") if model.model else "default; -m or HFCLI_MODEL change it"
         self.model = model if model.model else replace(model, model=DEFAULT_MODEL)
         self.screen = console.terminal and not output.json and output.output is None
         self.failed = self.unanswered = self.shown = 0
@@ -289,3 +293,4 @@ class _Qa:
             f"device  {placement.device}, {placement.dtype_name} ({placement.reason}) · "
             f"loaded in {loaded.load_seconds:.1f} s · {count / max(seconds, 1e-9):,.1f} questions/s"
         )
+        _origins.tell(self.console)

@@ -295,9 +295,14 @@ class ShowOptions:
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no notes; errors and scores only.")] = (
         False
     )
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say where values that were not typed came from.")
+    ] = False
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is read."""
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet says nothing and --verbose more", "leave one of them out")
         if self.resume and self.overwrite:
             raise UsageError("--resume goes on, --overwrite starts again", "leave one of them out")
         if (self.resume or self.overwrite) and not self.details:

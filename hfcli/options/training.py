@@ -220,9 +220,14 @@ class RunOptions:
     ] = None
     json: Annotated[bool, typer.Option("--json", help="metrics.json on standard output, not the folder.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no notes; errors only.")] = False
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say where values that were not typed came from.")
+    ] = False
 
     def check(self) -> None:
         """Refuse combinations that contradict each other, before anything is loaded."""
+        if self.quiet and self.verbose:
+            raise UsageError("--quiet says nothing and --verbose more", "leave one of them out")
         if self.resume and self.overwrite:
             raise UsageError("--resume goes on, --overwrite starts again", "leave one of them out")
         if self.dry_run and (self.resume or self.overwrite):
