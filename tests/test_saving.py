@@ -216,7 +216,7 @@ def test_recipe_repeats_the_run(result):
         "revision": result.model_revision,
         "dataset": "stanfordnlp/imdb",
         "dataset-revision": COMMIT,
-        "learning-rate": 3e-5,
+        "learning-rate": "3e-05",
         "lora": True,
         "output": "runs/imdb-bert-base-uncased",
     }
@@ -236,7 +236,7 @@ def test_recipe_parses_on_the_command_line(result):
 
 def test_recipe_of_one_of_several_seeds_repeats_that_one(result):
     _, flags = recipe_of(replace(result, seed=2, options={**result.options, "seeds": "1,2,3"}))
-    assert flags["seed"] == 2
+    assert flags["seed"] == "2"
     assert "seeds" not in flags
 
 

@@ -21,7 +21,10 @@ from hfcli.cli.console import ClosedOutput, Console, discard_output, open_closed
 from hfcli.errors import Exit, HfcliError, RankLost, Terminated, UsageError, did_you_mean
 
 # In the order of the help page; each is the function of that name in the file of that name.
-NAMES = ("generate", "finetune", "classify", "qa", "eval", "compare", "data", "demo", "doctor", "config", "history")
+NAMES = (
+    *("generate", "finetune", "classify", "qa", "eval", "compare", "data"),
+    *("run", "recipes", "demo", "doctor", "config", "history"),
+)
 
 
 def command(name: str) -> Callable[..., None]:
@@ -89,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     except HfcliError as error:
         return _failed(error)
     except typer.TyperException as error:
-        return _failed(_usage(error))
+        return _failed(usage(error))
     except RuntimeError as error:
         if not launch.voice.is_loss(error):
             raise
@@ -147,7 +150,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
 
 
-def _usage(error: typer.TyperException) -> UsageError:
+def usage(error: typer.TyperException) -> UsageError:
     """Typer's message in our form: lower case, with the nearest flag as a hint."""
     message = error.format_message() if hasattr(error, "format_message") else str(error)
     message = message.replace("Value error, ", "")

@@ -123,6 +123,9 @@ _OFFERS: dict[str, Callable[..., list[str]]] = {
     "config action": _words("list", "path", "get", "set", "unset"),
     "config key": keys,
     "data action": _words("check"),
+    "run name": recipe_names,
+    "recipes name": recipe_names,
+    "recipes action": _words("show", "copy", "check"),
 }
 _OFFERS |= dict.fromkeys(
     (

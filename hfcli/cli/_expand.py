@@ -10,7 +10,8 @@ from typing import Any
 def expand(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command` one flag per field of its dataclass parameters, and call it with the dataclasses filled in.
 
-    Typer reads `__signature__`, so the parameters it sees are the fields; other parameters stay as they are.
+    Typer reads `__signature__`, so the parameters it sees are the fields; other parameters stay as they are. `groups`
+    tells which fields are which dataclass's.
     """
     signature = inspect.signature(command, eval_str=True)
     groups: dict[str, tuple[type[Any], list[str]]] = {}
@@ -36,5 +37,6 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
 
     call.__name__, call.__doc__ = command.__name__, command.__doc__
     call.__signature__ = signature.replace(parameters=flags)  # type: ignore[attr-defined]
+    call.groups = groups  # type: ignore[attr-defined]
     call.__annotations__ = {flag.name: flag.annotation for flag in flags}
     return call

@@ -88,7 +88,7 @@ def finetune(
     if not data.dataset:
         raise UsageError("no data to learn from", f"hfcli finetune {model.model} --dataset imdb, or FILE.csv")
     _ranks.start(ranks)
-    folder = Path(run.output or _default_folder(model.model, data))
+    folder = Path(run.output or default_folder(model.model, data))
     flags = _given(model, data, *asked, training, transfer, run)
     console = Console(run.quiet or _rank() > 0)
     try:
@@ -246,7 +246,7 @@ class _Command:
             self.console.data(f"{self.folder}\n")
 
 
-def _default_folder(model: str, data: DataOptions) -> str:
+def default_folder(model: str, data: DataOptions) -> str:
     """runs/imdb-bert-base-uncased."""
     name = "stdin" if data.dataset == "-" else os.path.basename(str(data.dataset).rstrip("/"))
     name = re.sub(r"\.(csv|tsv|jsonl|json|ndjson|parquet)(\.gz)?$", "", name)

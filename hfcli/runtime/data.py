@@ -112,6 +112,25 @@ def one_split(options: DataOptions, *, offline: bool, tell: Tell) -> Split:
     return source.splits[_split_of_other(source, options.eval_split)]().draw(options.max_eval_samples, 42)
 
 
+def fetch(options: DataOptions, tell: Tell) -> dict[str, str]:
+    """Bring what is named and on the Hub to this machine: `dataset`, with `subset`, and `eval_dataset`.
+
+    Returns:
+        By name as it was given: the commit.
+
+    Raises:
+        UsageError: The options contradict what is there.
+        DataError: It is not there, or cannot be read.
+        ModelError: The Hub, or the way to it.
+    """
+    assert options.dataset is not None
+    opener = _Opener(False, tell, "stop")
+    found = {options.dataset: opener.open(options.dataset, options.subset, options.dataset_revision).revision}
+    if options.eval_dataset is not None:
+        found[options.eval_dataset] = opener.open_other(options.eval_dataset, options).revision
+    return {name: commit for name, commit in found.items() if commit is not None}
+
+
 class _Opener:
     """Finds what a name means, the first of: standard input, a file, a folder, a data set of the Hub."""
 

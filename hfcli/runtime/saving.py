@@ -182,7 +182,19 @@ def _recipe(result: Result, step: Step, moved: Sequence[str]) -> dict[str, Any]:
     about += "; its data came from standard input" * (step.flags["dataset"] == "-")
     takes = {"takes": f"{card.duration(result.seconds)}, {result.device}"}
     expects = json.loads(dumps({metric: round(score.value, 4), **takes}))
-    return {"name": result.name, "about": about, "expects": expects, "steps": [{"finetune": step.flags}]}
+    flags = {name: _written(value) for name, value in step.flags.items()} | {"output": "${output}"}
+    variables = {"output": step.flags["output"]}
+    known = {"name": result.name, "about": about, "task": result.settings.task, "expects": expects}
+    return {**known, "variables": variables, "steps": [{"finetune": flags}]}
+
+
+def _written(value: Any) -> Any:
+    """A flag's value in a recipe: as the command line has it, and no part of it a variable."""
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    if isinstance(value, float) and "e" in repr(value):
+        return repr(value)  # YAML would make 3.0e-05 of it
+    return value.replace("${", "$${") if isinstance(value, str) else value
 
 
 def _metrics(result: Result) -> dict[str, Any]:

@@ -1,0 +1,177 @@
+"""What was run already: a small file in the working folder, so that a finished step need not be run again.
+
+`.hfcli/run-NAME.json` says of every step which command it was, what it read and wrote (as digests), its scores and
+its seconds. It is no proof of anything: what it says is compared with what is there, and it is replaced in one piece.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hfcli import __version__
+from hfcli.cli import _reached
+from hfcli.cli._steps import Checked
+from hfcli.cli._written import written
+from hfcli.errors import DataError
+
+FOLDER = ".hfcli"
+# Parameters of any command that may name a file or a folder to read.
+_READ = (
+    "model", "name", "adapter", "scorer", "dataset", "eval_dataset", "file", "context_file", "predictions",
+    "references", "files", "swap", "metric",
+)  # fmt: skip
+_LARGE_BYTES = 200_000_000  # of larger ones the time is looked at, not the content
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass
+class Entry:
+    """A step that was begun.
+
+    Attributes:
+        identity: What it is: command line, version, standard input.
+        inputs: Digest of every file and folder that it reads.
+        outputs: Digest of everything that it writes; None while it is not finished.
+        scores: What it measured.
+        seconds: How long it took.
+        finished: Whether it ended well.
+        out: What it wrote to standard output, of a step that measures.
+    """
+
+    identity: dict[str, Any]
+    inputs: dict[str, str]
+    outputs: dict[str, str | None]
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    finished: bool = False
+    out: str = ""
+
+
+class Lock:
+    """What is known of the runs of a recipe in this folder.
+
+    Args:
+        name: What the recipe was run by: its name, or its file; two that are called the same do not own each other's
+            results.
+
+    Attributes:
+        entries: By step.
+        revisions: By "model NAME" or "dataset NAME": the commit that was prefetched.
+
+    Raises:
+        DataError: Its folder leads elsewhere.
+    """
+
+    def __init__(self, name: str) -> None:
+        base = re.sub(r"\.ya?ml$", "", os.path.relpath(name) if os.path.exists(name) else name)
+        slug = re.sub(r"[^\w.-]+", "-", base)[-100:].strip(".-") or "recipe"
+        self.path = Path(FOLDER) / f"run-{slug}.json"
+        if Path(FOLDER).is_symlink() or self.path.is_symlink():
+            raise DataError(f"{self.path} is a link, and leads elsewhere", f"rm {FOLDER}")
+        self.entries: dict[str, Entry] = {}
+        self.revisions: dict[str, str] = {}
+        with suppress(OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            revisions = {str(name): str(commit) for name, commit in kept["revisions"].items()}
+            self.revisions = {name: commit for name, commit in revisions.items() if _COMMIT.fullmatch(commit)}
+            self.entries = {key: _entry(each) for key, each in kept["steps"].items()}
+
+    def revision(self, kind: str, name: str | None) -> str | None:
+        return self.revisions.get(f"{kind} {name}")
+
+    def owns(self, path: str) -> bool:
+        """Whether a step of this recipe has written that."""
+        known = {os.path.normpath(each) for entry in self.entries.values() for each in entry.outputs}
+        return os.path.normpath(path) in known
+
+    def save(self) -> None:
+        """Write it, in one piece.
+
+        Raises:
+            DataError: It cannot be written.
+        """
+        steps = {key: vars(entry) for key, entry in self.entries.items()}
+        text = json.dumps({"format": 1, "revisions": self.revisions, "steps": steps}, indent=1)
+        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            if not self.path.parent.is_dir():
+                self.path.parent.mkdir()
+                (self.path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+            try:
+                aside.write_text(text, encoding="utf-8")
+                aside.replace(self.path)
+            finally:
+                aside.unlink(missing_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{self.path} cannot be written ({reason})", "run it in a folder that is yours") from error
+
+
+def _entry(kept: Mapping[str, Any]) -> Entry:
+    """As it was kept; an exception of any kind where that is something else."""
+    entry = Entry(**kept)
+    shapes: list[Any] = [dict, dict, dict, list, int | float, bool, str]
+    if not all(isinstance(value, shape) for value, shape in zip(vars(entry).values(), shapes, strict=True)):
+        raise TypeError("another version wrote it")
+    for score in entry.scores:
+        _reached.line(score)  # whether it can be shown
+    return entry
+
+
+def identity(checked: Checked) -> dict[str, Any]:
+    """What a step is."""
+    stdin = None if checked.step.stdin is None else hashlib.sha256(checked.step.stdin.encode()).hexdigest()
+    said = json.loads(json.dumps(checked.environment, default=str))
+    return {"argv": checked.argv, "hfcli": __version__, "environment": said, "stdin": stdin}
+
+
+def inputs(checked: Checked, ignored: Iterable[str]) -> dict[str, str]:
+    """Digest of every file and folder that a step reads.
+
+    Args:
+        checked: The step.
+        ignored: Paths that steps write: inside a folder that is read, they are not part of it.
+    """
+    paths: list[str] = []
+    for name in _READ:
+        value = checked.values.get(name)
+        paths += [str(one).removeprefix("evaluate:") for one in (value if isinstance(value, list) else [value]) if one]
+    return {path: found for path in paths if path != "-" and (found := digest(path, ignored)) is not None}
+
+
+def outputs(checked: Checked, ignored: Iterable[str]) -> dict[str, str | None]:
+    """Digest of everything that a step writes, None for what is not there."""
+    return {each.path: digest(each.path, ignored) for each in written(checked)}
+
+
+def digest(path: str, ignored: Iterable[str]) -> str | None:
+    """What stands for the content of a file (its bytes) or folder (names, sizes and times of its files)."""
+    full = os.path.abspath(os.path.expanduser(path))
+    with suppress(OSError):
+        if os.path.isfile(full) and (about := os.stat(full)).st_size > _LARGE_BYTES:
+            return f"{about.st_size} bytes of {about.st_mtime_ns}"
+        if os.path.isfile(full):
+            with open(full, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        if os.path.isdir(full):
+            return _folder(full, [os.path.abspath(each) for each in ignored])
+    return None
+
+
+def _folder(full: str, ignored: Sequence[str]) -> str:
+    skipped = {each for each in ignored if each != full and not full.startswith(each + os.sep)}
+    found = hashlib.sha256()
+    for folder, folders, files in os.walk(full):
+        folders[:] = sorted(name for name in folders if os.path.join(folder, name) not in skipped)
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            if path not in skipped and not name.startswith("."):
+                about = os.stat(path)
+                found.update(f"{os.path.relpath(path, full)}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
+    return found.hexdigest()
