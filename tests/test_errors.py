@@ -475,5 +475,5 @@ def test_commands_that_are_not_there(hfcli):
     assert result.code == 2
     assert (
         result.err
-        == "error: no command genrate; there is generate, finetune, classify, qa, eval, compare, data, run, recipes, demo, doctor, config, history\nhint:  did you mean generate?\n"
+        == "error: no command genrate; there is generate, finetune, classify, qa, eval, compare, estimate, data, run, recipes, demo, doctor, config, history\nhint:  did you mean generate?\n"
     )

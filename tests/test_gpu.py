@@ -152,3 +152,44 @@ def test_answers_are_those_of_the_cpu(hfcli, models, tmp_path, monkeypatch):
     half = hfcli(*line[:-1], "bfloat16", "--device", "cuda")
     same = [a["answer"] == b["answer"] for a, b in zip(half.records, on_cpu.records, strict=True)]
     assert sum(same) >= 58
+
+
+@pytest.fixture
+def tight(monkeypatch):
+    """The GPU seems to have no room for a model, so that it is spread over it and the CPU."""
+    from transformers.integrations import accelerate as placing
+
+    from hfcli.runtime import spreading
+
+    monkeypatch.setattr(spreading, "too_large", lambda *about: True)
+    monkeypatch.setattr(placing, "get_max_memory", lambda *about: {0: 350_000, "cpu": 10**9})
+
+
+@pytest.mark.parametrize("command", ["generate", "perplexity"])
+def test_a_model_that_is_too_large_is_spread_and_works_the_same(hfcli, sharp, tight, command):
+    line = ("generate", "--max-new-tokens", "12", "--json", "--greedy")
+    if command == "perplexity":
+        line = ("eval", "--metric", "perplexity", "--json")
+    line = (*line, "-m", sharp("llama"), "--dtype", "float32")
+    spread, on_cpu = hfcli(*line, stdin=PROMPTS), hfcli(*line, "--device", "cpu", stdin=PROMPTS)
+    assert spread.code == 0, spread.err
+    assert "spread over cuda:0 and the CPU, which is slower" in spread.err
+    if command == "generate":
+        assert spread.records == on_cpu.records
+    else:
+        values = [result.records[0]["scores"][0]["score"] for result in (spread, on_cpu)]
+        assert values[0] == pytest.approx(values[1], rel=1e-4)
+
+
+def test_a_named_gpu_is_never_left(hfcli, models, monkeypatch):
+    from hfcli.runtime import spreading
+
+    asked = []
+    monkeypatch.setattr(spreading, "weight_bytes", lambda *about: asked.append(about) or 10**15)
+    result = hfcli("generate", "-m", models.llama(), "--device", "cuda:0", "--max-new-tokens", "2", "the fox")
+    assert result.code == 0, result.err
+    assert asked
+    assert "spread" not in result.err
+    large = hfcli("generate", "-m", models.llama(), "--max-new-tokens", "2", "the fox")
+    assert large.code == 6
+    assert "GB free together" in large.err

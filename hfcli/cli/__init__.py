@@ -22,7 +22,7 @@ from hfcli.errors import Exit, HfcliError, RankLost, Terminated, UsageError, did
 
 # In the order of the help page; each is the function of that name in the file of that name.
 NAMES = (
-    *("generate", "finetune", "classify", "qa", "eval", "compare", "data"),
+    *("generate", "finetune", "classify", "qa", "eval", "compare", "estimate", "data"),
     *("run", "recipes", "demo", "doctor", "config", "history"),
 )
 

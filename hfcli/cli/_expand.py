@@ -4,7 +4,17 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+
+class Only:
+    """Marks a group of which a command takes some fields: `Annotated[TrainingOptions, Only("batch_size")]`.
+
+    The others have their defaults.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
 
 def expand(command: Callable[..., None]) -> Callable[..., None]:
@@ -17,13 +27,14 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     groups: dict[str, tuple[type[Any], list[str]]] = {}
     flags: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
-        group = parameter.annotation
+        group, chosen = _taken(parameter.annotation)
         if not dataclasses.is_dataclass(group) or not isinstance(group, type):
             flags.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         hints = typing.get_type_hints(group, include_extras=True)
-        groups[parameter.name] = (group, [field.name for field in dataclasses.fields(group)])
-        for field in dataclasses.fields(group):
+        taken = [field for field in dataclasses.fields(group) if chosen is None or field.name in chosen]
+        groups[parameter.name] = (group, [field.name for field in taken])
+        for field in taken:
             default = field.default
             if field.default_factory is not dataclasses.MISSING:
                 default = field.default_factory()
@@ -40,3 +51,12 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     call.groups = groups  # type: ignore[attr-defined]
     call.__annotations__ = {flag.name: flag.annotation for flag in flags}
     return call
+
+
+def _taken(annotation: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """A group of options, and the names of the fields that are taken; None for all."""
+    if typing.get_origin(annotation) is Annotated:
+        for note in annotation.__metadata__:
+            if isinstance(note, Only):
+                return annotation.__origin__, note.names
+    return annotation, None

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from hfcli.runtime import environment, generation
+from hfcli.runtime import environment, generation, memory
 from hfcli.runtime.decoding import Decoding
 from hfcli.runtime.forward import Network
 from hfcli.runtime.loading import Loaded
@@ -71,13 +71,7 @@ def batches(
 
 def budget_tokens(loaded: Loaded) -> int:
     """How many tokens, prompts and answers, a batch may hold: what half the free memory takes as keys and values."""
-    config = loaded.model.config.get_text_config(decoder=True)
-    layers: int = getattr(config, "num_hidden_layers", None) or getattr(config, "num_layers", None) or 12
-    heads: int = getattr(config, "num_attention_heads", None) or 1
-    head: int = getattr(config, "head_dim", None) or getattr(config, "hidden_size", 1024) // heads
-    kv_heads: int = getattr(config, "num_key_value_heads", None) or heads
-    both = 2 if loaded.model.config.is_encoder_decoder else 1  # keys and values of the encoder's output, too
-    per_token = 2 * layers * kv_heads * head * loaded.placement.dtype.itemsize * both
+    per_token = memory.cached_bytes(loaded.model.config, loaded.placement.dtype)
     device = loaded.placement.device
     fitting = max(1, environment.free_bytes(device) // 2 // per_token)
     return min(MAX_TOKENS[device.type], 1 << (fitting.bit_length() - 1))  # a power of two: seldom another one next time
@@ -108,17 +102,11 @@ def logits_together(network: Network, task: Task, setup: Setup) -> Together:
 def logit_tokens(loaded: Loaded, length: int) -> int:
     """How many tokens a batch of a classifier may hold with their padding: what half the free memory takes.
 
-    A layer at work holds about 16 values of the hidden size for a token, and where attention is not fused two for every
-    other token and head; what a layer is done with is given back.
-
     Args:
         loaded: The model.
         length: Of the longest row, in tokens.
     """
-    config = loaded.model.config.get_text_config()
-    hidden: int = getattr(config, "hidden_size", None) or getattr(config, "d_model", None) or 1024
-    heads: int = getattr(config, "num_attention_heads", None) or 12
-    per_token = (16 * hidden + 2 * heads * length) * loaded.placement.dtype.itemsize
+    per_token = memory.working_bytes(loaded.model.config, loaded.placement.dtype, length)
     device = loaded.placement.device
     fitting = max(1, environment.free_bytes(device) // 2 // per_token)
     return min(MAX_LOGIT_TOKENS[device.type], 1 << (fitting.bit_length() - 1))

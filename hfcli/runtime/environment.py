@@ -163,6 +163,11 @@ def place(device: torch.device, dtype: str, weight_bytes: int | None = None) -> 
     return Placement(device, torch.bfloat16, native)
 
 
+def name_of(device: torch.device) -> str:
+    """A device as people call it: cuda:0, also where torch leaves out the number."""
+    return f"cuda:{device.index or 0}" if device.type == "cuda" else str(device)
+
+
 def free_bytes(device: torch.device) -> int:
     """Memory that can still be taken on `device`."""
     if device.type == "cuda":

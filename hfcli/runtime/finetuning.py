@@ -19,14 +19,13 @@ from hfcli.events import Head, Measured, Note, Tell, Training
 from hfcli.options import ModelOptions
 from hfcli.options.training import RunOptions, TrainingOptions
 from hfcli.options.transfer import TransferOptions
-from hfcli.runtime import checkpoints, environment, folders, foundation, loading, memory, optimization
+from hfcli.runtime import checkpoints, environment, folders, foundation, loading, memory, optimization, trainable
 from hfcli.runtime.evaluation import Evaluator
 from hfcli.runtime.finishing import finish
-from hfcli.runtime.forward import Loss, Network, class_weights, precise_head
+from hfcli.runtime.forward import Loss, Network, class_weights
 from hfcli.runtime.judging import SPANS, Judged, kind_of, primary
 from hfcli.runtime.plan import Plan
 from hfcli.runtime.preparing import Prepared
-from hfcli.runtime.quick import quicken
 from hfcli.runtime.run import Job, State, Stop
 from hfcli.runtime.saving import Result
 from hfcli.runtime.training import HISTORY, train
@@ -95,10 +94,8 @@ class Finetuning:
 
     def _accelerator(self) -> Any:
         device = environment.pick_device(self.model.device, self.tell)
-        if self.model.dtype == "float16":
-            raise UsageError("--dtype float16 cannot train (its range is too small)", "--dtype bfloat16, or auto")
-        placement = environment.place(device, self.model.dtype)
-        self.dtype, self.why = placement.dtype_name, placement.reason
+        self.placement = trainable.place(device, self.model.dtype)
+        self.dtype, self.why = self.placement.dtype_name, self.placement.reason
         if device.index:
             os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)
         for tracker in self.run.report_to:
@@ -119,30 +116,21 @@ class Finetuning:
 
     def _load(self) -> None:
         """The model on its device, and what learns of it."""
-        prepared = self.prepared
+        prepared, free = self.prepared, environment.free_bytes(self.device)
         overrides = prepared.goal.overrides
         built = foundation.build(prepared.task, prepared.foundation, overrides, self.model, self.training.seed)
-        self.new_head, model = built.new_head, built.model
-        if self.training.gradient_checkpointing:
-            if not model.supports_gradient_checkpointing:
-                raise UsageError(
-                    f"{prepared.foundation.location.name} cannot do --gradient-checkpointing", "leave it out"
-                )
-            model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.new_head, spans = built.new_head, kind_of(prepared.settings) == SPANS
+        torch.manual_seed(self.training.seed)
+        name = prepared.foundation.location.name
+        model = trainable.equip(built.model, name, self.training, self.transfer, spans)
         tokens = prepared.encoded.take([0])[0].inputs["input_ids"]
         if model.config.is_encoder_decoder and prepared.goal.names:  # it classifies by the token that ends a text
             end = model.config.eos_token_id
             if end not in tokens or prepared.foundation.tokenizer.pad_token_id == end:
-                name, wrong = prepared.foundation.location.name, "does not add" if end not in tokens else "pads with"
+                wrong = "does not add" if end not in tokens else "pads with"
                 raise ModelError(f"the tokenizer of {name} {wrong} the end token, by which the model classifies")
-        torch.manual_seed(self.training.seed)
-        precise_head(model)
-        if self.transfer.lora:
-            model = optimization.put_adapters(model, self.transfer, kind_of(prepared.settings) == SPANS)
-        model = model.to(self.device).train()
-        if self.device.type == "cpu":
-            stacks = list(optimization.stacks(model).values())
-            quicken(model, stacks, torch.tensor(tokens[None], dtype=torch.long), autocast=self.dtype == "bfloat16")
+        where = self.placement._replace(device=self.device)  # that of this rank
+        model = trainable.settle(model, where, torch.tensor(tokens[None], dtype=torch.long))
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.learning = optimization.Learning(model, self.training, self.transfer, self.rate, self.steps)
         vocabulary = loading.vocabulary_size(model)
@@ -151,14 +139,13 @@ class Finetuning:
         self.network = Network(model, tokenizer, vocabulary, self.device, wide, outputs)
         self.learns = sum(parameter.numel() for parameter in self.learning.parameters.values())
         length = int(prepared.encoded.lengths.max())
-        checkpointing = self.training.gradient_checkpointing
-        config = model.config
-        self.max_tokens = self.training.tokens_per_batch or memory.tokens_at_once(
-            self.device, self.parameters, self.learns, config, length, checkpointing
-        )
+        need = memory.Need(
+            where, model.config, self.parameters, self.learns, self.learning.layers, length,
+            self.training.gradient_checkpointing, self.transfer.lora, self.accelerator.num_processes,
+        )  # fmt: skip
+        self.max_tokens = self.training.tokens_per_batch or need.tokens_at_once(free)
         self.eval_tokens = self.max_tokens * 2  # no gradients to keep
-        most = min(self.max_tokens, int(prepared.encoded.lengths.max()) * self.batch)
-        self.estimate = memory.estimate(self.device, self.parameters, self.learns, most, config, length, checkpointing)
+        self.estimate = need.estimate(min(self.max_tokens, length * self.batch))
 
     def head(self, resumed: tuple[str, ...] = ()) -> Head:
         """What is going to be done, in lines."""

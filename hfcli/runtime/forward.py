@@ -1,5 +1,6 @@
 """One micro-batch through a model that has a head: inputs, outputs, and the loss that its labels call for."""
 
+import contextlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate.utils import align_module_device
 
 from hfcli.errors import UsageError, did_you_mean
 from hfcli.runtime.padding import pad
@@ -86,9 +88,11 @@ def precise_head(model: Any) -> None:
 
 
 def _in_float32(module: torch.nn.Linear, args: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor:
-    bias = None if module.bias is None else module.bias.float()
-    with torch.autocast(output.device.type, enabled=False):
-        return F.linear(args[0].float(), module.weight.float(), bias)
+    # The weights of a module that is kept elsewhere are only there while it is called.
+    there = align_module_device(module, output.device) if module.weight.is_meta else contextlib.nullcontext()
+    with there, torch.autocast(output.device.type, enabled=False):
+        bias = None if module.bias is None else module.bias.float()
+        return F.linear(args[0].to(output.device).float(), module.weight.float(), bias)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
-import transformers
 
-from hfcli.errors import ModelError, UsageError
+from hfcli.errors import ModelError
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
 from hfcli.runtime import heads, hub, loading, settings
@@ -55,8 +54,7 @@ def find(options: ModelOptions, tell: Tell) -> Foundation:
     """
     assert options.model is not None
     location = hub.locate(options.model, options, tell)
-    if options.revision and location.commit is None:
-        raise UsageError(f"--revision is about the Hub, and {location.name} is on this machine", "leave out --revision")
+    hub.check_revision(location, options)
     loading.check_folder(location, options)
     config = loading.load_config(location, options)
     tokenizer = loading.load_tokenizer(location, options)
@@ -99,12 +97,7 @@ def build(task: Task, foundation: Foundation, overrides: dict[str, Any], options
     """
     location, config = foundation.location, foundation.config
     config.update(overrides)
-    auto = getattr(transformers, task.auto_model)
-    if type(config) not in auto._model_mapping and task.auto_model not in (getattr(config, "auto_map", None) or {}):
-        raise ModelError(
-            f"{location.name} is a {config.model_type} model, which cannot do {task.name}",
-            f"a model of {task.auto_model}",
-        )
+    auto = loading.auto_class(task, location, config)
     torch.manual_seed(seed)
     with loading.explained(location, "model"):
         model, report = auto.from_pretrained(

@@ -105,7 +105,7 @@ def generate(
 
 def next_scores(loaded: Loaded, features: Sequence[Feature]) -> torch.Tensor:
     """The model's scores for the first two new tokens, float32 of shape `(features, 2, vocabulary)`."""
-    batch = pad(features, loaded.tokenizer, loaded.vocabulary, "left", loaded.model.device)
+    batch = pad(features, loaded.tokenizer, loaded.vocabulary, "left", loaded.placement.device)
     settings = transformers.GenerationConfig(
         max_new_tokens=2, do_sample=False, pad_token_id=0, output_logits=True, return_dict_in_generate=True
     )
@@ -173,7 +173,7 @@ def _run(
     """One call of `model.generate`; new token ids of shape `(rows, steps)`, rows that ended early filled up."""
     model, tokenizer = loaded.model, loaded.tokenizer
     seq2seq = model.config.is_encoder_decoder
-    batch = pad(rows, tokenizer, loaded.vocabulary, "right" if seq2seq else "left", model.device)
+    batch = pad(rows, tokenizer, loaded.vocabulary, "right" if seq2seq else "left", loaded.placement.device)
     width = batch["input_ids"].shape[1]
     padding = [0] * len(rows) if seq2seq else [width - len(row.inputs["input_ids"]) for row in rows]
     settings = copy.deepcopy(model.generation_config)

@@ -14,14 +14,14 @@ from typing import Any, Literal, NamedTuple
 from huggingface_hub.errors import EntryNotFoundError, HFValidationError, OfflineModeIsEnabled
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-from hfcli.errors import ModelError, did_you_mean, nearest
+from hfcli.errors import ModelError, UsageError, did_you_mean, nearest
 from hfcli.events import Note, Tell
 from hfcli.options import ModelOptions
 from hfcli.runtime.hub_errors import NotAHub, TransportError, no_weights, sentence
 from hfcli.runtime.hub_files import Repository
 
 BUILTIN = Path(__file__).parent.parent / "builtin"
-Kind = Literal["model", "adapter"]
+Kind = Literal["model", "adapter", "config"]  # the last one is a model without its weights and its tokenizer
 _SMALL_FILES = (".json", ".txt", ".model", ".jinja", ".tiktoken")
 _NOT_NEEDED = ("trainer_state.json", "all_results.json", "train_results.json", "eval_results.json", "model_index.json")
 
@@ -79,6 +79,16 @@ def locate(name: str, options: ModelOptions, tell: Tell, kind: Kind = "model") -
     return found
 
 
+def check_revision(location: Location, options: ModelOptions) -> None:
+    """Refuse a revision of what has none.
+
+    Raises:
+        UsageError: The model is on this machine.
+    """
+    if options.revision and location.commit is None:
+        raise UsageError(f"--revision is about the Hub, and {location.name} is on this machine", "leave out --revision")
+
+
 def has_weights(folder: Path, allow_pickle: bool) -> bool:
     """Whether a folder has the weights of a model, every shard of them."""
     for index, single in _weight_files(allow_pickle):
@@ -109,6 +119,8 @@ def _wanted(names: Iterable[str], kind: Kind, options: ModelOptions) -> list[str
         weights = ["adapter_model.safetensors", *(["adapter_model.bin"] * options.allow_pickle)]
         chosen = [name for name in weights if name in names][:1]
         return [name for name in names if name in ("adapter_config.json", *chosen)]
+    if kind == "config":
+        return [name for name in names if name == "config.json" or (options.trust_remote_code and name.endswith(".py"))]
     suffixes = (*_SMALL_FILES, ".py") if options.trust_remote_code else _SMALL_FILES
     wanted = [name for name in names if "/" not in name and name.endswith(suffixes) and name not in _NOT_NEEDED]
     wanted = [name for name in wanted if not name.endswith(".index.json")]
@@ -132,6 +144,8 @@ def _cached(repo: Repository, options: ModelOptions, kind: Kind) -> Location | N
     if sizes is not None:
         wanted = _wanted(sizes, kind, options)
         whole = _complaint(repo.name, sizes, wanted, kind) is None and not repo.missing(commit, wanted, sizes)
+    elif kind == "config":
+        whole = (folder / "config.json").is_file()
     elif kind == "adapter":
         whole = any((folder / f"adapter_model.{suffix}").is_file() for suffix in ("safetensors", "bin"))
     else:  # another program fetched it, and did not keep what there is: the files themselves decide
@@ -184,6 +198,6 @@ def _complaint(repo: str, sizes: Mapping[str, Any], wanted: list[str], kind: Kin
         return ModelError(f"{repo} is an adapter, not a model", f"-m BASE-MODEL --adapter {repo}")
     if "config.json" not in wanted:
         return ModelError(f"{repo} is not a transformers model (it has no config.json)", page)
-    if not any(name.endswith((".safetensors", ".bin")) for name in wanted):
+    if kind != "config" and not any(name.endswith((".safetensors", ".bin")) for name in wanted):
         return no_weights(repo, list(sizes))
     return None

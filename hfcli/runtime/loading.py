@@ -13,10 +13,10 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from hfcli.errors import DeviceError, ModelError, UsageError, did_you_mean
+from hfcli.errors import DeviceError, ModelError, did_you_mean
 from hfcli.events import Tell
 from hfcli.options import ModelOptions
-from hfcli.runtime import environment, heads, hub, hub_errors, replicas
+from hfcli.runtime import environment, heads, hub, hub_errors, replicas, spreading
 from hfcli.runtime.dealing import Remote
 from hfcli.runtime.padding import pad_id
 from hfcli.tasks.base import Task
@@ -74,8 +74,7 @@ def load_here(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
     environment.silence()
     device = environment.pick_device(options.device, tell)
     location = hub.locate(options.model, options, tell)
-    if options.revision and location.commit is None:
-        raise UsageError(f"--revision is about the Hub, and {location.name} is on this machine", "leave out --revision")
+    hub.check_revision(location, options)
     latest = replace(options, revision=None)  # --revision names one of the model's, not of the adapter's
     adapter = hub.locate(options.adapter, latest, tell, kind="adapter") if options.adapter else None
     started = time.monotonic()
@@ -84,7 +83,7 @@ def load_here(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
     tokenizer = load_tokenizer(location, options)
     weight_bytes = sum(file.stat().st_size for file in location.folder.glob("*.safetensors"))
     placement = environment.place(device, options.dtype, weight_bytes or None)
-    model = _load_model(task, location, config, placement, options)
+    model = _load_model(task, location, config, placement, options, tell)
     if adapter is not None:
         model = put_adapter(model, adapter, location, options)
     if task.kind == "logits":
@@ -94,7 +93,7 @@ def load_here(task: Task, options: ModelOptions, tell: Tell) -> Loaded:
     return Loaded(task, model.eval(), tokenizer, location, placement, room, vocabulary_size(model), seconds, adapter)
 
 
-def check_folder(location: hub.Location, options: ModelOptions) -> None:
+def check_folder(location: hub.Location, options: ModelOptions, weights: bool = True) -> None:
     """The sentences for an incomplete folder, before transformers names three causes at once."""
     try:
         files = sorted(entry.name for entry in location.folder.iterdir())
@@ -106,7 +105,7 @@ def check_folder(location: hub.Location, options: ModelOptions) -> None:
             raise ModelError(f"{location.name} is an adapter, not a model", f"-m {base} --adapter {location.name}")
         shown = ", ".join(files[:6]) or "nothing"
         raise ModelError(f"{location.name} is not a model folder: it has no config.json (found {shown})")
-    if not hub.has_weights(location.folder, options.allow_pickle):
+    if weights and not hub.has_weights(location.folder, options.allow_pickle):
         raise hub_errors.no_weights(location.name, files)
 
 
@@ -226,24 +225,36 @@ def auto_model_name(task: Task, config: Any) -> str:
     return "AutoModelForSeq2SeqLM" if task.kind == "tokens" and config.is_encoder_decoder else task.auto_model
 
 
-def _load_model(
-    task: Task, location: hub.Location, config: Any, placement: environment.Placement, options: ModelOptions
-) -> Any:
+def auto_class(task: Task, location: hub.Location, config: Any) -> Any:
+    """The Auto class itself.
+
+    Raises:
+        ModelError: It has no model of this kind.
+    """
     name = auto_model_name(task, config)
     auto = getattr(transformers, name)
-    own_code = getattr(config, "auto_map", None) or {}
-    if type(config) not in auto._model_mapping and name not in own_code:
+    if type(config) not in auto._model_mapping and name not in (getattr(config, "auto_map", None) or {}):
         raise ModelError(
             f"{location.name} is a {config.model_type} model, which cannot do {task.name}", f"a model of {name}"
         )
+    return auto
+
+
+def _load_model(
+    task: Task, location: hub.Location, config: Any, placement: environment.Placement, options: ModelOptions, tell: Tell
+) -> Any:
+    auto = auto_class(task, location, config)
     heads.check_made_for(task, location, config)
     safe = hub.has_weights(location.folder, allow_pickle=False)
+    needed = spreading.weight_bytes(location.folder, config, placement.dtype)
+    free = environment.free_bytes(placement.device)
+    where = spreading.device_map(location.name, options.device, placement, needed)
     with explained(location, "model"):
         model, report = auto.from_pretrained(
             location.folder,
             config=config,
             dtype=placement.dtype,
-            device_map={"": placement.device},
+            device_map=where,
             use_safetensors=safe,
             weights_only=True,
             trust_remote_code=options.trust_remote_code,
@@ -251,6 +262,8 @@ def _load_model(
             ignore_mismatched_sizes=True,  # they are in the report, and refused with it
         )
     heads.check_weights(task, location, report, f"{model.base_model_prefix}.")
+    if spreading.is_spread(model):
+        tell(spreading.said(location.name, needed, environment.name_of(placement.device), free, model))
     return model
 
 

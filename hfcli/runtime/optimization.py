@@ -112,6 +112,44 @@ def put_adapters(model: Any, options: TransferOptions, spans: bool = False) -> A
     return peft.get_peft_model(model, config)
 
 
+def chosen(model: torch.nn.Module, transfer: TransferOptions) -> tuple[dict[str, torch.nn.Parameter], int]:
+    """What learns at some time.
+
+    Args:
+        model: With its adapters, where there are some.
+        transfer: What flags say.
+
+    Returns:
+        Name to parameter, and how many layers gradients pass through.
+
+    Raises:
+        UsageError: More layers are to be kept than there are.
+    """
+    depth, head = depths(model)
+    lowest = _lowest(transfer, head)
+    found = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if (parameter.requires_grad if transfer.lora else depth[name] >= lowest)
+    }
+    return found, head - max(lowest, 1)
+
+
+def _lowest(transfer: TransferOptions, head: int) -> int:
+    """The lowest depth that learns."""
+    layers = head - 1
+    if transfer.freeze:
+        return head
+    if transfer.freeze_layers is None:
+        return 0
+    if transfer.freeze_layers > layers:
+        raise UsageError(
+            f"--freeze-layers {transfer.freeze_layers}: the model has {layers} layer{'s' * (layers != 1)}",
+            f"--freeze-layers {max(layers - 1, 0)} leaves one; --freeze trains the head alone",
+        )
+    return transfer.freeze_layers + 1
+
+
 class Learning:
     """The parameters that learn, their optimizer and their learning rates.
 
@@ -124,6 +162,7 @@ class Learning:
 
     Attributes:
         parameters: Name to parameter, those that learn at some time.
+        layers: How many layers their gradients pass through.
         optimizer: Fused AdamW; no weight decay on biases and norms.
     """
 
@@ -137,30 +176,11 @@ class Learning:
     ) -> None:
         self.training, self.transfer, self.rate, self.steps = training, transfer, learning_rate, steps
         self.depth, self.head = depths(model)
-        lowest = self._lowest()
-        self.parameters = {
-            name: parameter
-            for name, parameter in model.named_parameters()
-            if (parameter.requires_grad if transfer.lora else self.depth[name] >= lowest)
-        }
+        self.parameters, self.layers = chosen(model, transfer)
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in self.parameters)
         self._free = -1
         self.optimizer = torch.optim.AdamW(self._groups(), lr=learning_rate, betas=_BETAS, eps=_EPSILON, fused=True)
-
-    def _lowest(self) -> int:
-        """The lowest depth that learns."""
-        layers = self.head - 1
-        if self.transfer.freeze:
-            return self.head
-        if self.transfer.freeze_layers is None:
-            return 0
-        if self.transfer.freeze_layers > layers:
-            raise UsageError(
-                f"--freeze-layers {self.transfer.freeze_layers}: the model has {layers} layer{'s' * (layers != 1)}",
-                f"--freeze-layers {max(layers - 1, 0)} leaves one; --freeze trains the head alone",
-            )
-        return self.transfer.freeze_layers + 1
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameters by depth and by whether they decay: all of one group have one learning rate."""

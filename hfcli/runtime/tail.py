@@ -16,6 +16,7 @@ from transformers.utils import ModelOutput
 
 from hfcli.errors import ModelError
 from hfcli.runtime.loading import Loaded
+from hfcli.runtime.spreading import is_spread
 
 # Of GPT-2's vocabulary of 50,257 on two cores, 2,048 tokens took 1.3 s in parts of 128 tokens (25 MB), no less in
 # larger ones, 1.7 s in parts of 64, and 2.3 s in torch's linear_cross_entropy; in bfloat16 0.55, 0.7 and 0.65 s.
@@ -39,7 +40,7 @@ class Parts:
 
     Attributes:
         way: How hidden states become logits: `linear` (one matrix), `tail` (the model's own code behind its body) or
-            `plain` (the whole model, where nothing else gives the same).
+            `plain` (the whole model, where nothing else gives the same, or it is spread over devices).
         plain_tokens: Tokens of which all logits may exist at once, where nothing else is to be had.
         spread: How much the costs of the tokens of some text without sense differ, their standard deviation in nats.
 
@@ -61,6 +62,8 @@ class Parts:
         if causal:
             self._check_causal(loaded, ids, logits)
         self.way: Way = "plain"
+        if is_spread(self._model):  # its parts are moved about as they are called, from outside
+            return
         base = self._model.base_model
         for body in (base, getattr(base, "decoder", None)):  # OPT's head is put on the decoder in its body
             if self.way != "plain" or body is None or body is self._model:
