@@ -9,7 +9,8 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 def test_the_readmes_shell_lines_run(shell, tmp_path):
     blocks = re.findall(r"^```sh\n(.*?)^```", README, re.M | re.S)
     assert len(blocks) >= 6
-    done = shell(f"cd {tmp_path}\nset -e\n" + "\n".join(blocks), HFCLI_MODEL="builtin/story", timeout=480)
+    home = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = shell(f"cd {tmp_path}\nset -e\n" + "\n".join(blocks), HFCLI_MODEL="builtin/story", timeout=900, **home)
     assert done.returncode == 0, done.stderr
     assert "error" not in done.stderr
     assert (tmp_path / "stories.txt").read_text().count("\n") == 3

@@ -102,7 +102,7 @@ def test_wrong_lines_get_a_sentence(hfcli, tmp_path, monkeypatch, line, said):
 
 
 def test_demo_shows_every_command_and_works_offline(shell):
-    done = shell("hfcli demo", timeout=480, HF_ENDPOINT="http://127.0.0.1:1")
+    done = shell("hfcli demo", timeout=900, HF_ENDPOINT="http://127.0.0.1:1")
     assert done.returncode == 0, done.stderr
     for name in set(NAMES) - set(_steps.NOT_STEPS):
         assert f"hfcli {name}" in done.stdout

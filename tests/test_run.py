@@ -216,7 +216,7 @@ def test_earlier_steps_say_theirs_on_standard_error(hfcli, work):
         "steps: [{config: }, {eval: {metric: accuracy, predictions: new.txt, references: right.txt}}]"
     )
     result = hfcli("run", "two.yaml")
-    assert "model: not set" in result.err
+    assert "nothing is set" in result.err
     assert result.records[0]["scores"][0]["score"] == 0.75
 
 
