@@ -210,7 +210,7 @@ def processes() -> Any:
     context.set_forkserver_preload(
         ["hfcli.cli._training", "hfcli.runtime.finetuning", "hfcli.runtime.preparing", "matplotlib.figure",
          "matplotlib.backends.backend_agg", "pandas", "transformers.models.bert.modeling_bert",
-         "tests.test_training_ranks", "tests.test_ranks"]
+         "tests.test_training_ranks", "tests.test_ranks", "tests.test_sharding"]
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:  # it does not know where this process imports from
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))

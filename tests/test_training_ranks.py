@@ -43,11 +43,11 @@ def _finetune(folder, model, flags, killed_at):
     os._exit(code)
 
 
-def _rank(rank, port, folder, model, flags, hook):
-    """Runs in a child, as one rank of two; the hook is called before every run of the model, as in test_training.py."""
+def _rank(rank, port, folder, model, flags, hook, size=2):
+    """Runs in a child, as one rank; the hook is called before every run of the model, as in test_training.py."""
     from hfcli.runtime.forward import Network
 
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     logits, sizes = Network.logits, []
 

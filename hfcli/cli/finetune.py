@@ -12,21 +12,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hfcli import launch
-from hfcli.cli import _origins, _ranks, _remembered
+from hfcli.cli import _accelerate, _origins, _ranks, _remembered
 from hfcli.cli._expand import expand
 from hfcli.cli._refuse import no_empty_text
 from hfcli.cli.console import Console
 from hfcli.errors import UsageError
 from hfcli.options import ModelOptions
 from hfcli.options.answering import AnswersOptions, LongestOptions, QuestionOptions
-from hfcli.options.ranks import RankOptions
+from hfcli.options.ranks import TrainingRanks
 from hfcli.options.reading import DataOptions, TextOptions
 from hfcli.options.training import Asked, LabelOptions, RunOptions, TrainingOptions
 from hfcli.options.transfer import TransferOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from hfcli.cli._training import Ended, TrainingView
     from hfcli.runtime.preparing import Prepared
+    from hfcli.runtime.ranks import Connected
     from hfcli.runtime.saving import Result
 
 # What a run is called, shown by and fetched with; not what it is.
@@ -62,7 +66,7 @@ def finetune(
     training: TrainingOptions,
     transfer: TransferOptions,
     run: RunOptions,
-    ranks: RankOptions,
+    ranks: TrainingRanks,
 ) -> None:
     """Train a model on labelled records, or on questions and their answers.
 
@@ -77,7 +81,7 @@ def finetune(
     """
     if name:
         _origins.forget("model")
-    model = replace(model, model=name or model.model)
+    model, training = _accelerate.honoured(replace(model, model=name or model.model), training)
     asked = Asked(texts, labels, questions, answers, longest)
     for group in (model, data, labels, questions, answers, run):
         no_empty_text(group)
@@ -88,6 +92,11 @@ def finetune(
     if not data.dataset:
         raise UsageError("no data to learn from", f"hfcli finetune {model.model} --dataset imdb, or FILE.csv")
     _ranks.start(ranks)
+    alone = launch.world().size == 1
+    if ranks.fsdp and alone:
+        raise UsageError("--fsdp shares a model among several processes, and this is one", "--num-processes N")
+    sharded = (ranks.fsdp or _accelerate.fsdp()) and not alone
+    _accelerate.keep_out()
     folder = Path(run.output or default_folder(model.model, data))
     flags = _given(model, data, *asked, training, transfer, run)
     console = Console(run.quiet or _rank() > 0)
@@ -97,7 +106,7 @@ def finetune(
             from hfcli.runtime.ranks import share_stdin
 
             share_stdin(connected)
-        _Command(console, model, data, asked, training, transfer, run, folder, flags).go()
+        _Command(console, model, data, asked, training, transfer, run, folder, flags, connected, sharded).go()
     finally:
         console.close()
 
@@ -116,10 +125,12 @@ class _Command:
         run: RunOptions,
         folder: Path,
         flags: dict[str, Any],
+        connected: "Connected | None",
+        sharded: bool,
     ) -> None:
         self.console, self.folder, self.flags, self.run = console, folder, flags, run
         self.model, self.data, self.asked = model, data, asked
-        self.training, self.transfer = training, transfer
+        self.training, self.transfer, self.connected, self.sharded = training, transfer, connected, sharded
 
     def go(self) -> None:
         from hfcli.cli._training import TrainingView
@@ -137,7 +148,7 @@ class _Command:
         environment.silence()
         if self.run.verbose:
             _origins.tell(self.console)
-        prepared = preparing.prepare(self.model, self.data, self.asked, self.training, self.console.tell)
+        prepared = preparing.prepare(self.model, self.data, self.asked, self.training, self.console.tell, self._turns())
         view = TrainingView(self.console)
         if self.run.dry_run:
             return self._dry(view, prepared)
@@ -149,10 +160,19 @@ class _Command:
             view.end(self._ended(result, prepared))
         self._answer()
 
+    def _turns(self) -> "Callable[[], AbstractContextManager[None]]":
+        if self.connected is None:
+            return nullcontext
+        from hfcli.runtime.ranks import turns
+
+        return turns(self.connected)
+
     def _finetuning(self, view: "TrainingView", prepared: "Prepared", training: TrainingOptions, folder: Path) -> Any:
         from hfcli.runtime.finetuning import Finetuning
 
-        return Finetuning(prepared, self.model, training, self.transfer, self.run, folder, self.flags, view.event)
+        return Finetuning(
+            prepared, self.model, training, self.transfer, self.run, folder, self.flags, view.event, self.sharded
+        )
 
     def _one(self, view: "TrainingView", prepared: "Prepared", training: TrainingOptions, folder: Path) -> "Result":
         from hfcli.events import Head

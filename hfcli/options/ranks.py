@@ -33,3 +33,12 @@ class RankOptions:
             "--hang-timeout", parser=number(1), metavar="S", help="End it when none of them moves for S seconds."
         ),
     ] = 600
+
+
+@dataclass(frozen=True)
+class TrainingRanks(RankOptions):
+    """... and whether they share the model, too."""
+
+    fsdp: Annotated[
+        bool, typer.Option("--fsdp", help="Share the model, too, where one device cannot hold it and its optimizer.")
+    ] = False

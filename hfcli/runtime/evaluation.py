@@ -9,7 +9,7 @@ import torch
 
 from hfcli.errors import DeviceError
 from hfcli.events import Note, Progress, Tell
-from hfcli.runtime import environment, watchdog
+from hfcli.runtime import environment, sharding, watchdog
 from hfcli.runtime.features import Encoded
 from hfcli.runtime.forward import Network
 from hfcli.runtime.plan import cut
@@ -40,7 +40,10 @@ class Evaluator:
         network.model.eval()
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         longest_first = np.argsort(-encoded.lengths, kind="stable").tolist()
-        waiting = cut(longest_first, encoded.lengths, self.max_tokens)[rank::world]
+        batches = cut(longest_first, encoded.lengths, self.max_tokens)
+        waiting = batches[rank::world]
+        shared = sharding.is_sharded(network.model)
+        idle = sharding.idle([batches[other::world] for other in range(world)], rank) if shared else []
         found: np.ndarray | None = None
         done = 0
         with torch.no_grad(), self.accelerator.autocast():
@@ -53,6 +56,8 @@ class Evaluator:
                 except RuntimeError as error:
                     if not environment.out_of_memory(error):
                         raise
+                    if shared:
+                        raise sharding.does_not_fit(len(features), int(encoded.lengths[features[0]])) from error
                     waiting = self._smaller(waiting)
                     continue
                 waiting = waiting[1:]
@@ -62,6 +67,9 @@ class Evaluator:
                 self._keep(found, features, outputs)
                 done += len(features)
                 self.tell(Progress("measuring", min(done * world, len(encoded.lengths)), len(encoded.lengths)))
+            for features in idle:
+                network.logits(encoded.take(features))
+        sharding.take_apart(network.model)
         network.model.train()
         return self._gathered(found)
 

@@ -20,6 +20,7 @@ from hfcli.options import ModelOptions
 from hfcli.options.training import RunOptions, TrainingOptions
 from hfcli.options.transfer import TransferOptions
 from hfcli.runtime import checkpoints, environment, folders, foundation, loading, memory, optimization, trainable
+from hfcli.runtime import sharding as shares
 from hfcli.runtime.evaluation import Evaluator
 from hfcli.runtime.finishing import finish
 from hfcli.runtime.forward import Loss, Network, class_weights
@@ -44,6 +45,7 @@ class Finetuning:
         folder: Where everything goes.
         flags: What the user typed, by flag; for the recipe that repeats the run.
         tell: Gets notes and progress.
+        sharded: Whether ranks share one model; else each has a whole one.
     """
 
     prepared: Prepared
@@ -54,6 +56,7 @@ class Finetuning:
     folder: Path
     flags: Mapping[str, Any]
     tell: Tell
+    sharded: bool = False
     best: dict[int, Judged] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -129,9 +132,12 @@ class Finetuning:
             if end not in tokens or prepared.foundation.tokenizer.pad_token_id == end:
                 wrong = "does not add" if end not in tokens else "pads with"
                 raise ModelError(f"the tokenizer of {name} {wrong} the end token, by which the model classifies")
-        where = self.placement._replace(device=self.device)  # that of this rank
-        model = trainable.settle(model, where, torch.tensor(tokens[None], dtype=torch.long))
+        where, world = self.placement._replace(device=self.device), self.accelerator.num_processes
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        if self.sharded:  # what is put together at a time is more than a share
+            here = shares.most_here(model, optimization.stacks(model).values(), world)
+            free -= 4 * (here - self.parameters // world)
+        model = trainable.settle(model, where, torch.tensor(tokens[None], dtype=torch.long), name * self.sharded)
         self.learning = optimization.Learning(model, self.training, self.transfer, self.rate, self.steps)
         vocabulary = loading.vocabulary_size(model)
         wide = min(prepared.foundation.max_tokens, 1 << 20) if self.dtype == "bfloat16" else 0
@@ -141,11 +147,19 @@ class Finetuning:
         length = int(prepared.encoded.lengths.max())
         need = memory.Need(
             where, model.config, self.parameters, self.learns, self.learning.layers, length,
-            self.training.gradient_checkpointing, self.transfer.lora, self.accelerator.num_processes,
+            self.training.gradient_checkpointing, self.transfer.lora, world, self.sharded,
         )  # fmt: skip
         self.max_tokens = self.training.tokens_per_batch or need.tokens_at_once(free)
+        if self.sharded:  # ranks that share a model run it equally often
+            self.max_tokens = self._least(self.max_tokens)
         self.eval_tokens = self.max_tokens * 2  # no gradients to keep
         self.estimate = need.estimate(min(self.max_tokens, length * self.batch))
+
+    def _least(self, number: int) -> int:
+        """The smallest of all ranks' numbers."""
+        least = torch.tensor(number, device=self.device)
+        torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
+        return int(least)
 
     def head(self, resumed: tuple[str, ...] = ()) -> Head:
         """What is going to be done, in lines."""
@@ -164,7 +178,7 @@ class Finetuning:
         taken = self.estimate.total
         if self.device.type == "cpu":  # libraries and data are in the same memory
             taken += max(psutil.Process().memory_info().rss - self.estimate.weights, 0)
-        device = f"{name}, {self.dtype} · about {taken / 1e9:.1f} of {free:.0f} GB"
+        device = f"{name}, {self.dtype}{', sharded' * self.sharded} · about {taken / 1e9:.1f} of {free:.0f} GB"
         if self.accelerator.num_processes > 1:
             device = f"{self.accelerator.num_processes} x {device}"
         epochs = (
@@ -207,7 +221,7 @@ class Finetuning:
         return {
             **environment.versions(),
             "device": torch.cuda.get_device_name(self.device) if cuda else self.device.type,
-            "processes": str(self.accelerator.num_processes),
+            "processes": f"{self.accelerator.num_processes}{' sharing one model' * self.sharded}",
             "tokens-per-batch": str(self.training.tokens_per_batch or "auto"),
             "gradient-checkpointing": str(self.training.gradient_checkpointing).lower(),
         }
@@ -278,9 +292,7 @@ class Finetuning:
         def evaluate(stop: Stop) -> tuple[float, dict[str, Measured]] | None:
             alone = self.accelerator.num_processes == 1  # else the ranks would wait for the one that stopped
             if not alone:  # they deal out batches, which must be the same ones for all
-                least = torch.tensor(state.eval_tokens, device=self.device)
-                torch.distributed.all_reduce(least, torch.distributed.ReduceOp.MIN)
-                evaluator.max_tokens = int(least)
+                evaluator.max_tokens = self._least(state.eval_tokens)
             outputs = evaluator.outputs(lambda: bool(stop.number) and alone)
             state.eval_tokens = evaluator.max_tokens
             if outputs is None:

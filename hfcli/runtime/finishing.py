@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from hfcli.errors import DataError
-from hfcli.runtime import checkpoints, environment, quick, saving, settings
+from hfcli.runtime import checkpoints, environment, quick, saving, settings, sharding
 from hfcli.runtime.run import State, Stop
 from hfcli.runtime.saving import Result
 from hfcli.runtime.training import HISTORY
@@ -31,6 +31,7 @@ def finish(run: "Finetuning", state: State) -> Result:
         run.evaluate(Stop())
         state.step = kept
     result = _result(run, state)
+    sharding.put_together(run.network.model, keep=run.accelerator.is_main_process)
     if run.accelerator.is_main_process:
         _save_model(run, result.settings)
         saving.write(result)

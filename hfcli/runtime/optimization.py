@@ -9,6 +9,7 @@ import torch
 from hfcli.errors import ModelError, UsageError, did_you_mean
 from hfcli.options.training import TrainingOptions
 from hfcli.options.transfer import TransferOptions
+from hfcli.runtime.sharding import share, whole
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8  # AdamW's, as in the published finetunings of BERT
 _GRADUAL_SHARE = 0.5  # of the steps, after which everything is free
@@ -219,20 +220,31 @@ class Learning:
             for name, parameter in self.parameters.items():
                 parameter.requires_grad_(self.depth[name] >= self.head - free)
 
-    def tensors(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Everything that a checkpoint needs: the weights, and the optimizer's averages by parameter name."""
+    def tensors(self, keep: bool = True) -> dict[str, dict[str, torch.Tensor]]:
+        """Everything that a checkpoint needs: the weights, and the optimizer's averages by parameter name.
+
+        Args:
+            keep: Whether this rank wants them. What ranks share is put together by all, one tensor at a time.
+        """
+        weights: dict[str, torch.Tensor] = {}
         state: dict[str, torch.Tensor] = {}
         for name, parameter in self.parameters.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                state[f"{name}:{key}"] = value
-        return {"model": {name: p.detach() for name, p in self.parameters.items()}, "optimizer": state}
+            averages = self.optimizer.state.get(parameter, {})
+            for into, key, value in (
+                (weights, name, parameter.detach()),
+                *((state, f"{name}:{kind}", average) for kind, average in averages.items()),
+            ):
+                full = whole(value)
+                if keep:
+                    into[key] = value if full is value else full.cpu()
+        return {"model": weights, "optimizer": state}
 
     def restore(self, model: dict[str, torch.Tensor], optimizer: dict[str, torch.Tensor]) -> None:
         """Put a checkpoint's tensors back."""
         with torch.no_grad():
             for name, parameter in self.parameters.items():
-                parameter.copy_(model[name])
+                parameter.copy_(share(model[name], parameter))
         for key, value in optimizer.items():
             name, _, kind = key.rpartition(":")
             parameter = self.parameters[name]
-            self.optimizer.state[parameter][kind] = value.to(parameter.device)
+            self.optimizer.state[parameter][kind] = share(value, parameter)

@@ -1,6 +1,8 @@
 """From a data set's name to encoded features with targets: everything of a finetuning that needs no weights."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +65,32 @@ class Prepared:
     report: Any
 
 
-def prepare(model: ModelOptions, options: DataOptions, asked: Asked, training: TrainingOptions, tell: Tell) -> Prepared:
+def prepare(
+    model: ModelOptions,
+    options: DataOptions,
+    asked: Asked,
+    training: TrainingOptions,
+    tell: Tell,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Prepared:
     """Find the model and the data, decide what is learnt from which columns, split, encode.
+
+    Args:
+        model: What to begin with.
+        options: Which data.
+        asked: What flags say of columns, lengths and targets.
+        training: Its seed decides what is held out.
+        tell: Gets notes and progress.
+        turn: Around what fetches from the Hub, for ranks that share a cache.
 
     Raises:
         HfcliError: Something is not there, does not fit, or is ambiguous; the sentence says what there is.
     """
-    foundation = find(model, tell)
-    found = data.load(options, offline=model.offline, tell=tell, seed=training.seed)
+    with turn():
+        foundation = find(model, tell)
+    here = all(name == "-" or os.path.exists(name) for name in (options.dataset, options.eval_dataset) if name)
+    with nullcontext() if here else turn():
+        found = data.load(options, offline=model.offline, tell=tell, seed=training.seed)
     task = task_of(found, asked)
     columns = columns_of(found.train, task, asked)
     goal = _goal(task, found, columns, asked, foundation)

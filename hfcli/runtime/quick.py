@@ -29,7 +29,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
 def quicken(
     model: torch.nn.Module, stacks: Sequence[torch.nn.ModuleList], tokens: torch.Tensor, autocast: bool
-) -> None:
+) -> bool:
     """Make a model that is on the CPU train faster.
 
     Args:
@@ -37,6 +37,9 @@ def quicken(
         stacks: Its layers; the input of the lowest ones is what the residual stream begins with.
         tokens: Ids that the model takes, `(1, seq)`, to try it on.
         autocast: Whether it is going to compute in bfloat16.
+
+    Returns:
+        Whether its layers are given bfloat16, too.
     """
     _keep_freed_memory()
     _exchange_dropout(model)
@@ -47,7 +50,7 @@ def quicken(
         if len(stacks) == 1 and not model.config.is_encoder_decoder and not _drops_layers(model.config):
             _pack(model, stacks[0], tokens)
     if not autocast:
-        return
+        return False
     hooks = [layers[0].register_forward_pre_hook(_to_autocast_dtype, with_kwargs=True) for layers in stacks]
     try:
         with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
@@ -55,6 +58,8 @@ def quicken(
     except (RuntimeError, TypeError):  # a layer that does not take it
         for hook in hooks:
             hook.remove()
+        return False
+    return bool(hooks)
 
 
 def _drops_layers(config: Any) -> bool:

@@ -4,13 +4,15 @@ What ranks are is in `hfcli.launch`. Training is the same program on every rank 
 rank 0, which deals out batches to the others (`dealing`).
 """
 
+import contextlib
 import datetime
+import itertools
 import os
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -175,6 +177,22 @@ def share_stdin(connected: Connected) -> None:
         file.flush()
         file.seek(0)
         os.dup2(file.fileno(), 0)
+
+
+def turns(connected: Connected) -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """For bodies that fetch what is kept on a machine: one rank of each goes first, and its others find it there."""
+    numbers = itertools.count()
+
+    @contextlib.contextmanager
+    def turn() -> Iterator[None]:
+        key = f"hfcli/turn/{next(numbers)}/{connected.hosts[connected.world.rank]}"
+        if connected.world.local_rank:
+            _wait_for(connected.store, key)
+        yield
+        if not connected.world.local_rank:
+            connected.store.set(key, "over")
+
+    return turn
 
 
 def _wait_for(store: Any, key: str) -> bytes:

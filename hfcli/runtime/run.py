@@ -16,6 +16,7 @@ from hfcli.runtime.features import Encoded
 from hfcli.runtime.forward import Loss, Network
 from hfcli.runtime.optimization import Learning
 from hfcli.runtime.plan import Plan
+from hfcli.runtime.sharding import is_sharded
 
 
 @dataclass
@@ -93,6 +94,11 @@ class Job:
     tell: Tell
     about: Mapping[str, Any]
     rates: "Rates" = field(default_factory=lambda: Rates())
+
+    @property
+    def sharded(self) -> bool:
+        """Whether no rank has the whole model."""
+        return is_sharded(self.network.model)
 
     @property
     def every(self) -> int:

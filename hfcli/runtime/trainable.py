@@ -7,7 +7,7 @@ import torch
 from hfcli.errors import UsageError
 from hfcli.options.training import TrainingOptions
 from hfcli.options.transfer import TransferOptions
-from hfcli.runtime import environment, optimization
+from hfcli.runtime import environment, optimization, sharding
 from hfcli.runtime.environment import Placement
 from hfcli.runtime.forward import precise_head
 from hfcli.runtime.quick import quicken
@@ -46,16 +46,18 @@ def equip(model: Any, name: str, training: TrainingOptions, transfer: TransferOp
     return optimization.put_adapters(model, transfer, spans) if transfer.lora else model
 
 
-def settle(model: Any, placement: Placement, tokens: torch.Tensor) -> Any:
+def settle(model: Any, placement: Placement, tokens: torch.Tensor, shared: str = "") -> Any:
     """The model where it learns, in training mode.
 
     Args:
-        model: From `equip`.
+        model: From `equip`, on the CPU.
         placement: Where that is.
         tokens: Ids that the model takes, `(1, seq)`, to try it on.
+        shared: The name of a model that ranks share.
     """
-    model = model.to(placement.device).train()
+    stacks, bfloat16 = list(optimization.stacks(model).values()), placement.dtype == torch.bfloat16
     if placement.device.type == "cpu":
-        stacks = list(optimization.stacks(model).values())
-        quicken(model, stacks, tokens, autocast=placement.dtype == torch.bfloat16)
-    return model
+        bfloat16 = quicken(model.train(), stacks, tokens, autocast=bfloat16)
+    if shared:
+        sharding.shard(model, stacks, placement.device, bfloat16, shared)
+    return model.to(placement.device).train()

@@ -4,7 +4,8 @@
         ...
 
 A step is: cut the planned records into micro-batches, add up their gradients, let all ranks agree on what happened, one
-all-reduce, clip, AdamW. Out of memory redoes the step in smaller pieces. Randomness (dropout) is seeded for every
+all-reduce, clip, AdamW. Out of memory redoes the step in smaller pieces. But ranks that share one model (`sharding`)
+meet in every layer, where gradients are added up, and nothing can be redone. Randomness (dropout) is seeded for every
 micro-batch by (seed, step, rank, piece), so a resumed run needs no generator states to be exact.
 """
 
@@ -20,7 +21,7 @@ import torch
 
 from hfcli.errors import DeviceError, ModelError
 from hfcli.events import Evaluated, Note, Saved, Step, Stopping, Training
-from hfcli.runtime import checkpoints, environment, watchdog
+from hfcli.runtime import checkpoints, environment, sharding, watchdog
 from hfcli.runtime.forward import targets
 from hfcli.runtime.run import Job, State, Stop
 
@@ -66,7 +67,7 @@ def _step(job: Job, state: State, stop: Stop, weights: torch.Tensor) -> Step:
         loss = _gradients(job, state, stop, weights)
     parameters = [parameter for parameter in job.learning.parameters.values() if parameter.grad is not None]
     total = torch.nn.utils.get_total_norm([parameter.grad for parameter in parameters])
-    norm = float(total)
+    norm = float(sharding.whole(total))
     if job.max_grad_norm and norm > job.max_grad_norm:
         torch.nn.utils.clip_grads_with_norm_(parameters, job.max_grad_norm, total)
     if not math.isfinite(loss) or not math.isfinite(norm):
@@ -114,22 +115,26 @@ def _gradients(job: Job, state: State, stop: Stop, weights: torch.Tensor) -> flo
     """
     accelerator, device = job.accelerator, job.network.device
     rank, world = accelerator.process_index, accelerator.num_processes
-    pieces = job.plan.micro_batches(state.step, state.max_tokens, world)[rank]
+    dealt = job.plan.micro_batches(state.step, state.max_tokens, world)
+    idle = sharding.idle(dealt, rank) if job.sharded else []
     records = len(job.plan.step(state.step))
     loss_sum = torch.zeros((), device=device)
     failed: tuple[int, int] | None = None
-    for number, features in enumerate(pieces):
+    for number, features in enumerate([*dealt[rank], *idle]):
+        counts = float(number < len(dealt[rank]))
         torch.manual_seed(_seed(job.seed, state.step, rank, number))
         taken = job.encoded.take(features)
         try:
             with accelerator.autocast():
                 logits = job.network.logits(taken)
-            loss = job.loss(logits, targets(taken, device), weights[features].to(device)) / records
+            loss = job.loss(logits, targets(taken, device), weights[features].to(device) * counts) / records
             accelerator.backward(loss)
         except RuntimeError as error:
             if not environment.out_of_memory(error):
                 raise
             failed = len(features), int(job.encoded.lengths[features[0]])
+            if job.sharded:
+                raise sharding.does_not_fit(*failed) from error
             break
         loss_sum += loss.detach()
         watchdog.beat()
@@ -154,7 +159,9 @@ def _agree(job: Job, state: State, loss_sum: torch.Tensor, failed: tuple[int, in
             f"one record of {length} tokens does not fit into memory",
             "--gradient-checkpointing, --lora, a smaller --max-length or a smaller model take less",
         )
-    if job.accelerator.num_processes == 1:
+    if job.sharded:
+        torch.distributed.all_reduce(loss_sum)
+    if job.sharded or job.accelerator.num_processes == 1:
         return None if failed else float(loss_sum)
     state.max_tokens = -_most(job, -state.max_tokens)
     if _most(job, int(bool(failed))):
@@ -238,9 +245,11 @@ def _save(job: Job, state: State, asked: bool) -> Saved:
     began = time.monotonic()
     state.seconds = job.rates.seconds(state)
     if (state.step, state.evaluated_step) != (job.rates.saved_step, job.rates.saved_evaluation):
-        if job.accelerator.is_main_process:
+        first = job.accelerator.is_main_process
+        tensors = job.learning.tensors(keep=first) if first or job.sharded else {}
+        if first:
             about = {**asdict(state), **job.about}
-            checkpoints.save(job.folder, state.step, job.learning.tensors(), about)
+            checkpoints.save(job.folder, state.step, tensors, about)
             checkpoints.prune(job.folder, job.options.save_total_limit, {state.best_step})
         job.accelerator.wait_for_everyone()
     job.rates.saved(state)
