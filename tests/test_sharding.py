@@ -103,17 +103,22 @@ def ranks(processes, folder):
     return call
 
 
-def same_weights(one, two, atol=2e-5):
+def same_weights(one, two, without=r"key\.bias"):
+    """All but those whose gradient is rounding, which AdamW makes large; for the keys see test_training.py."""
     before, after = weights(one), weights(two)
     assert before.keys() == after.keys()
     for name, value in after.items():
-        if "key.bias" not in name:  # see test_training.py
-            np.testing.assert_allclose(value, before[name], atol=atol, err_msg=name)
+        if not re.search(without, name):
+            np.testing.assert_allclose(value, before[name], atol=2e-5, err_msg=name)
 
 
 @pytest.mark.parametrize(
     "flags",
-    [(), ("--tokens-per-batch", "40"), ("--gradient-checkpointing", "--freeze-layers", "1"), ("--unfreeze", "gradual")],
+    [
+        ("--tokens-per-batch", "40"),
+        ("--unfreeze", "gradual"),
+        pytest.param(("--gradient-checkpointing", "--freeze-layers", "1"), marks=pytest.mark.slow),
+    ],
 )
 def test_ranks_that_share_a_model_learn_what_one_process_learns(hfcli, ranks, still, folder, flags):
     codes, (first, second), out = ranks(still, *flags, "-o", "two", fsdp=True)
@@ -163,9 +168,9 @@ def stopped(rank, count, learns, size):
     [
         ({"fsdp": True}, {"size": 1}),
         ({"size": 1}, {"fsdp": True}),
-        ({"fsdp": True}, {}),
         ({}, {"size": 1}),
-        ({"size": 1}, {}),
+        pytest.param({"fsdp": True}, {}, marks=pytest.mark.slow),
+        pytest.param({"size": 1}, {}, marks=pytest.mark.slow),
     ],
 )
 def test_a_checkpoint_of_any_number_of_ranks_goes_on_with_any_other(ranks, still, folder, first, second):
@@ -211,7 +216,9 @@ def test_a_shared_model_learns_to_answer(hfcli, ranks, models, folder):
     for name, count, seed in (("train", 40, 0), ("dev", 21, 1)):
         rows = questions(count, seed=seed)
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    model = models._make("still-answers", lambda path: models._spans(path, "bert", NONE))
+    model = shutil.copytree(models.spans("bert"), folder / "still-answers")
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | NONE))
     flags = ("--dataset", "train.jsonl", "--eval-dataset", "dev.jsonl", "--max-steps", "4")
     codes, told, _ = ranks(model, *flags, "-o", "two", fsdp=True)
     assert codes == [0, 0], told
@@ -219,7 +226,10 @@ def test_a_shared_model_learns_to_answer(hfcli, ranks, models, folder):
     assert losses(folder / "one") == pytest.approx(losses(folder / "two"), abs=1e-5)
     scores = [json.loads((folder / name / "metrics.json").read_text())["scores"] for name in ("one", "two")]
     assert scores[0] == scores[1]
-    same_weights(folder / "one", folder / "two")
+    # What moves all tokens alike, in the end, makes none of them more of a start than it was.
+    same_weights(
+        folder / "one", folder / "two", without=r"key\.bias|layer\.1\.output\.LayerNorm\.bias|qa_outputs\.bias"
+    )
 
 
 def test_layers_in_bfloat16_learn_about_the_same(ranks, still, folder):
@@ -230,6 +240,7 @@ def test_layers_in_bfloat16_learn_about_the_same(ranks, still, folder):
     assert {str(value.dtype) for value in weights(folder / "shared").values()} == {"float32"}
 
 
+@pytest.mark.slow
 def test_several_seeds_of_a_shared_model(ranks, base, folder):
     codes, told, out = ranks(base, "--seeds", "1,2", "--max-steps", "2", fsdp=True)
     assert (codes, out) == ([0, 0], "out\n"), told

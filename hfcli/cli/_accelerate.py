@@ -15,11 +15,8 @@ _REFUSED = {
     "ACCELERATE_USE_PARALLELISM_CONFIG": "parallelism_config",
     "FSDP_OFFLOAD_PARAMS": "fsdp_offload_params",
 }
-_PRECISIONS: dict[str, Literal["bfloat16", "auto"]] = {
-    "bf16": "bfloat16",
-    "no": "auto",
-    "": "auto",
-}  # "no": always set
+# "no" is what it sets where nothing is asked for.
+_PRECISIONS: dict[str, Literal["bfloat16", "auto"]] = {"bf16": "bfloat16", "no": "auto", "": "auto"}
 
 
 def honoured(model: ModelOptions, training: TrainingOptions) -> tuple[ModelOptions, TrainingOptions]:

@@ -137,7 +137,9 @@ class Finetuning:
         if self.sharded:  # what is put together at a time is more than a share
             here = shares.most_here(model, optimization.stacks(model).values(), world)
             free -= 4 * (here - self.parameters // world)
-        model = trainable.settle(model, where, torch.tensor(tokens[None], dtype=torch.long), name * self.sharded)
+        model = trainable.settle(
+            model, where, torch.tensor(tokens[None], dtype=torch.long), name if self.sharded else ""
+        )
         self.learning = optimization.Learning(model, self.training, self.transfer, self.rate, self.steps)
         vocabulary = loading.vocabulary_size(model)
         wide = min(prepared.foundation.max_tokens, 1 << 20) if self.dtype == "bfloat16" else 0
