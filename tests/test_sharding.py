@@ -183,21 +183,23 @@ def test_a_checkpoint_of_any_number_of_ranks_goes_on_with_any_other(ranks, still
     same_weights(folder / "straight", folder / "out")
 
 
-def test_ranks_that_share_a_model_go_on_exactly(ranks, base, folder):
-    """Also where the best checkpoint is not the last one, and was measured before."""
-    flags = ("--max-steps", "9", "--save-total-limit", "9")
+def stopped_late(rank, count, learns, size):
+    """Ctrl-C after the best step."""
+    if (rank, count) == (0, 9):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_they_go_on_exactly_and_keep_the_best_weights_not_the_last(hfcli, ranks, models, folder):
+    """What a trained model is taught is wrong, so its best step is early, and was measured before the interruption."""
+    write(folder / "films.csv", [{**film, "label": LABELS[film["label"] == "neg"]} for film in films(36, 1)])
+    base, flags = models.classifier(), ("--max-steps", "6", "--eval-steps", "1")
     assert ranks(base, *flags, "-o", "straight", fsdp=True)[0] == [0, 0]
-    assert ranks(base, *flags, hook=stopped, fsdp=True)[0] == [130, 130]
+    assert ranks(base, *flags, hook=stopped_late, fsdp=True)[0] == [130, 130]
+    interrupted = max(int(path.name[11:]) for path in (folder / "out").glob("checkpoint-*"))
     assert ranks(base, *flags, "--resume", fsdp=True)[0] == [0, 0]
     assert outcome(folder / "out") == outcome(folder / "straight")
-
-
-def test_the_best_weights_are_kept_not_the_last(hfcli, ranks, still, folder):
-    """The last steps spoil it."""
-    flags = ("--max-steps", "6", "--eval-steps", "1", "--learning-rate", "0.1", "--lr-scheduler-type", "constant")
-    assert ranks(still, *flags, fsdp=True)[0] == [0, 0]
     best = json.loads((folder / "out" / "metrics.json").read_text())
-    assert best["best"]["step"] < 6
+    assert best["best"]["step"] < interrupted < 6
     found = hfcli("eval", "-m", "out", "--dataset", "dev.csv", "--dtype", "float32").records[0]
     scores = {score["metric"]: score["score"] for score in found["scores"]}
     assert scores["accuracy"] == pytest.approx(best["scores"]["accuracy"]["value"])

@@ -37,6 +37,8 @@ def shard(model: Any, units: Iterable[torch.nn.ModuleList], device: torch.device
     """
     if any(getattr(model.config, field, 0) for field in _DROPPING):
         raise ModelError(f"{name} leaves out layers at random (layerdrop), each rank others", "leave out --fsdp")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # shares are put on the current one
     mesh = torch.distributed.DeviceMesh.from_group(torch.distributed.group.WORLD, device.type)
     mixed = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     try:
