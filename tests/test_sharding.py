@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.test_finetune_answers import questions
 from tests.test_training import FAST, LABELS, films, losses, outcome, weights, write
@@ -181,6 +182,17 @@ def test_a_checkpoint_of_any_number_of_ranks_goes_on_with_any_other(ranks, still
     assert "step 3 of 7" in told[0]
     same_up_to_rounding(folder / "straight", folder / "out")
     same_weights(folder / "straight", folder / "out")
+
+
+def test_their_gradients_are_the_sum_over_ranks(ranks, still, folder):
+    """AdamW hardly sees what gradients are multiplied with; its averages do."""
+    kept = []
+    for name, first in (("one", {"size": 1}), ("two", {"fsdp": True})):
+        assert set(ranks(still, "--max-grad-norm", "0", "-o", name, hook=stopped, **first)[0]) == {130}
+        kept.append(load_file(folder / name / "checkpoint-3" / "optimizer.safetensors"))
+    assert kept[0].keys() == kept[1].keys()
+    for name, value in kept[0].items():
+        np.testing.assert_allclose(kept[1][name], value, rtol=1e-3, atol=1e-6, err_msg=name)
 
 
 def stopped_late(rank, count, learns, size):
