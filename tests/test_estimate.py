@@ -67,6 +67,17 @@ def test_a_config_is_enough_and_the_verdict_comes_first(hfcli, large, free):
     assert max(map(len, result.lines)) <= 80
 
 
+def test_devices_that_share_a_model_have_a_part_of_it_each(hfcli, large, free):
+    free(10**11)
+    alone = found(hfcli, large, *PLAIN, "--batch-size", "4")
+    shared = found(hfcli, large, *PLAIN, "--batch-size", "4", "--num-processes", "4", "--fsdp")
+    for part in ("weights", "gradients", "optimizer"):
+        assert shared["train"][part] == pytest.approx(alone["train"][part] / 4, rel=1e-6)
+    refused = hfcli("estimate", large, *PLAIN, "--fsdp")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--fsdp shares a model among several devices, and this is one" in refused.err
+
+
 def test_json_has_bytes_that_add_up(hfcli, models, free):
     free(10**10)
     one = found(hfcli, models.classifier(), *PLAIN, "--dtype", "float32", "--batch-size", "3")

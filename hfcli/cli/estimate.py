@@ -108,14 +108,14 @@ def _estimated(
         task = task or tasks.infer(columns)
     wanted = options.num_processes
     world = max(environment.accelerators(), 1) if wanted == "auto" else int(wanted)
-    asked = estimating.Asked(model, task, max_length, training, transfer, world)
+    asked = estimating.Asked(model, task, max_length, training, transfer, world, options.fsdp and world > 1)
     found = estimating.Estimating(asked, console.tell)
     return Estimated(found, records, *_measured(found, options.measure))
 
 
 def _measured(found: "Estimating", wanted: bool | None) -> "tuple[Measured | None, bool]":
     """What a step took, and whether memory held it as far as is known."""
-    if found.plan is None or not found.fits or wanted is False:
+    if found.plan is None or not found.fits or wanted is False or found.asked.fsdp:
         return None, found.fits
     try:
         return found.measure(anyway=wanted is True), True

@@ -22,6 +22,7 @@ class EstimateOptions:
             help="Devices that share a step's records, or auto: all that are here.",
         ),
     ] = "1"
+    fsdp: Annotated[bool, typer.Option("--fsdp", help="... and the model, too.")] = False
     measure: Annotated[
         bool | None,
         typer.Option(
@@ -39,5 +40,9 @@ class EstimateOptions:
         Args:
             task: What --task says.
         """
+        if self.fsdp and self.num_processes == "1":
+            raise UsageError("--fsdp shares a model among several devices, and this is one", "--num-processes N")
+        if self.measure and self.fsdp:
+            raise UsageError("--measure takes a step on one device, and --fsdp shares it", "leave one of them out")
         if self.measure and task in ("text-generation", "generation"):
             raise UsageError("--measure takes a step of finetune, which cannot learn text-generation", "--no-measure")

@@ -46,6 +46,7 @@ class Asked:
         training: How it learns.
         transfer: What of it learns.
         world: How many devices share the records of a step.
+        fsdp: Whether they share the model, too.
     """
 
     model: ModelOptions
@@ -54,6 +55,7 @@ class Asked:
     training: TrainingOptions
     transfer: TransferOptions
     world: int
+    fsdp: bool = False
 
 
 class Use(NamedTuple):
@@ -194,7 +196,12 @@ class Estimating:
         )  # fmt: skip
 
     def plan_for(
-        self, training: TrainingOptions, transfer: TransferOptions, length: int, world: int = 0, fsdp: bool = False
+        self,
+        training: TrainingOptions,
+        transfer: TransferOptions,
+        length: int,
+        world: int = 0,
+        fsdp: bool | None = None,
     ) -> Plan:
         """What learning takes with other flags.
 
@@ -203,10 +210,10 @@ class Estimating:
             transfer: What of it learns.
             length: Of a record, in tokens.
             world: How many devices there are, 0 for as many as were asked for.
-            fsdp: Whether they share the model.
+            fsdp: Whether they share the model, None for what was asked for.
         """
         world = world or self.asked.world
-        need = self._need(training, transfer, length, world, fsdp)
+        need = self._need(training, transfer, length, world, self.asked.fsdp if fsdp is None else fsdp)
         records = -(-self.batch // world)
         tokens = training.tokens_per_batch or need.tokens_at_once(self.free)
         rows = min(records, max(tokens // length, 1))

@@ -1,13 +1,13 @@
 """What else would fit: finetune's other flags, each with what a step takes then."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 
 from hfcli.errors import ModelError
-from hfcli.options.training import RunOptions, TrainingOptions
+from hfcli.options.training import TrainingOptions
 from hfcli.options.transfer import TransferOptions
 from hfcli.runtime import optimization
 from hfcli.runtime.estimating import Estimating, Plan
@@ -48,8 +48,7 @@ class _Learnt:
         yield from self._shorter()
         if not (transfer.freeze or transfer.freeze_layers is not None or transfer.lora):
             yield from self._less_learning()
-        groups = (TrainingOptions, TransferOptions, RunOptions)
-        if any(field.name == "fsdp" for group in groups for field in fields(group)):
+        if found.placement.device.type != "cpu":  # where more processes have no more memory
             yield from self._shared()
 
     def _shorter(self) -> Iterator[Way]:
@@ -86,7 +85,7 @@ class _Learnt:
 
     def _shared(self) -> Iterator[Way]:
         """The fewest devices that hold the model together."""
-        world = max(self._found.asked.world * 2, 2)
+        world = max(self._found.asked.world * (1 + self._found.asked.fsdp), 2)
         while world <= _MOST_DEVICES:
             plan = self._found.plan_for(self._training, self._transfer, self._length, world, fsdp=True)
             if plan.fits or world * 2 > _MOST_DEVICES:
