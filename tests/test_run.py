@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from hfcli.cli import _reached
+from hfcli.cli._lock import Lock
 
 RIGHT, NEW, OLD = "a\nb\nc\nd\n", "a\nb\nc\nx\n", "a\nb\ny\nx\n"
 TWO = """
@@ -109,12 +110,12 @@ def test_what_an_earlier_step_makes_is_part_of_a_later_one(hfcli, work):
 
 
 def test_a_damaged_memory_is_no_memory(hfcli, work):
-    kept = work / ".hfcli" / "run-two.json"
     assert hfcli("run", "two.yaml", "--only", "old").code == 0
+    (kept,) = (work / ".hfcli").glob("run-two-*.json")
     whole = kept.read_text()
     odd = json.loads(whole)
     odd["steps"]["1 old"]["scores"] = [{"metric": 3}]
-    for text in ("", "[]", '{"steps": 3, "revisions": {}}', whole[:99], json.dumps(odd)):
+    for text in ("", "[]", '{"steps": 3, "revisions": {}, "key": "file:two.yaml"}', whole[:99], json.dumps(odd)):
         kept.write_text(text)
         shutil.rmtree(work / "out", ignore_errors=True)
         assert begun(hfcli("run", "two.yaml", "--only", "old")) == ["1/2 old"]
@@ -172,7 +173,7 @@ def test_a_recipe_from_standard_input(hfcli, work):
     assert (result.code, result.out) == (0, "out/old.json\n")
     assert "skipped" in hfcli("run", "-", "--only", "old", stdin=TWO).err
     assert hfcli("run", "-", "--only", "old", stdin=TWO.replace("two\n", "../../x y\n", 1)).code == 2  # another recipe
-    assert [path.name for path in (work / ".hfcli").glob("*.json")] == ["run-two.json"]
+    assert hfcli("run", "-", "--only", "old", stdin=TWO + "# called the same\n").code == 2
     assert hfcli("run", "-", stdin="steps: [").err.startswith("error: standard input is not a recipe: line 1")
 
 
@@ -331,6 +332,23 @@ def test_what_somebody_else_made_is_not_written_over(hfcli, work):
     assert hfcli("run", "copy.yaml", "--only", "old").code == 2
 
 
+def test_recipes_that_are_called_alike_do_not_own_each_others_results(hfcli, work, tmp_path_factory):
+    (work / "a").mkdir()
+    outside = tmp_path_factory.mktemp("elsewhere")
+    files = ["a-two.yaml", "a/two.yaml", f"{outside}/a-two.yaml"]
+    for name in files:
+        (work / name).write_text(TWO)
+    assert hfcli("run", "a-two.yaml", "--only", "old").code == 0
+    assert hfcli("run", "./a/../a-two.yaml", "--only", "old").code == 0  # the same file
+    for name in files[1:]:
+        assert hfcli("run", name, "--only", "old").code == 2
+    (work / "link.yaml").symlink_to("a-two.yaml")
+    assert "skipped" in hfcli("run", "link.yaml", "--only", "old").err
+    (kept,) = (work / ".hfcli").glob("run-a-two-*.json")
+    kept.write_text(kept.read_text().replace('"file:a-two.yaml"', '"file:other.yaml"'))
+    assert hfcli("run", "a-two.yaml", "--only", "old").code == 2  # the file says that it is another's
+
+
 def test_steps_import_nothing_from_the_working_folder(hfcli, work):
     for name in ("yaml", "json", "numpy", "typer", "hfcli", "sitecustomize"):
         (work / f"{name}.py").write_text(f"open({str(work / 'evil')!r}, 'w')\nraise SystemExit(99)\n")
@@ -352,10 +370,10 @@ def test_links_that_appear_meanwhile_are_not_followed(hfcli, work, tmp_path_fact
 
 def test_planted_revisions_are_commits_or_nothing(hfcli, work):
     (work / ".hfcli").mkdir()
-    kept = work / ".hfcli" / "run-two.json"
     (work / "two.yaml").write_text("steps: [{classify: {texts: [x], model: acme/m}}]")
+    kept, key = Lock("file:two.yaml").path, "file:two.yaml"
     for commit, used in (("0" * 40, True), ("--allow-pickle", False), ("main", False)):
-        kept.write_text(json.dumps({"revisions": {"model acme/m": commit}, "steps": {}}))
+        kept.write_text(json.dumps({"key": key, "made": [], "revisions": {"model acme/m": commit}, "steps": {}}))
         out = hfcli("run", "two.yaml", "--dry-run").out
         assert out == "hfcli classify x --model acme/m" + f" --revision {commit}" * used + "\n"
 

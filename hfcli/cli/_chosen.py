@@ -1,5 +1,6 @@
 """A recipe by what was typed: the name of a shipped one, a file, or standard input; and steps of it likewise."""
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,15 +29,23 @@ def find(name: str, given: Mapping[str, str] | None = None) -> tuple[Recipe, str
             raise UsageError("standard input is a terminal, and a recipe was to come from it", "hfcli run - < FILE")
         with open(0, "rb", closefd=False) as file:
             text = recipes.decoded(file.read(recipes.LONGEST_BYTES + 1), "standard input")
-        return recipes.parse(text, "standard input", NAMES, given, "stdin"), "standard input"
+        found = recipes.parse(text, "standard input", NAMES, given, "stdin")
+        return found._replace(key=f"stdin:{hashlib.sha256(text.encode()).hexdigest()}"), "standard input"
     path = shipped_path(name)
     if path is None:
         path = Path(name)
         if not path.is_file() and not _is_path(name):
             raise _unknown(name)
         text = recipes.text_of(path)
-        return recipes.parse(text, name, NAMES, given, path.stem), name
-    return recipes.parse(recipes.text_of(path), name, NAMES, given, name), name
+        return recipes.parse(text, name, NAMES, given, path.stem)._replace(key=_file_key(path)), name
+    return recipes.parse(recipes.text_of(path), name, NAMES, given, name)._replace(key=f"shipped:{name}"), name
+
+
+def _file_key(path: Path) -> str:
+    """Which file that is: below the working folder as seen from there, so that both can be moved together."""
+    real, working = os.path.realpath(path), os.path.realpath(".")
+    inside = real.startswith(working.rstrip(os.sep) + os.sep)
+    return f"file:{os.path.relpath(real, working) if inside else real}"
 
 
 def shipped(name: str) -> Path:

@@ -1,6 +1,6 @@
 """What was run already: a small file in the working folder, so that a finished step need not be run again.
 
-`.hfcli/run-NAME.json` says of every step which command it was, what it read and wrote (as digests), its scores and
+`.hfcli/run-NAME-HASH.json` says of every step which command it was, what it read and wrote (as digests), its scores and
 its seconds. It is no proof of anything: what it says is compared with what is there, and it is replaced in one piece.
 """
 
@@ -57,8 +57,7 @@ class Lock:
     """What is known of the runs of a recipe in this folder.
 
     Args:
-        name: What the recipe was run by: its name, or its file; two that are called the same do not own each other's
-            results.
+        key: Which recipe that is (`Recipe.key`); two that are called the same do not own each other's results.
 
     Attributes:
         entries: By step.
@@ -68,16 +67,20 @@ class Lock:
         DataError: Its folder leads elsewhere.
     """
 
-    def __init__(self, name: str) -> None:
-        base = re.sub(r"\.ya?ml$", "", os.path.relpath(name) if os.path.exists(name) else name)
+    def __init__(self, key: str) -> None:
+        kind, _, name = key.partition(":")
+        base = kind if kind == "stdin" else re.sub(r"\.ya?ml$", "", os.path.basename(name))
         slug = re.sub(r"[^\w.-]+", "-", base)[-100:].strip(".-") or "recipe"
-        self.path = Path(FOLDER) / f"run-{slug}.json"
+        self.key = key
+        self.path = Path(FOLDER) / f"run-{slug}-{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}.json"
         if Path(FOLDER).is_symlink() or self.path.is_symlink():
             raise DataError(f"{self.path} is a link, and leads elsewhere", f"rm {FOLDER}")
         self.entries: dict[str, Entry] = {}
         self.revisions: dict[str, str] = {}
         with suppress(OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             kept = json.loads(self.path.read_text(encoding="utf-8"))
+            if kept["key"] != key:
+                return
             revisions = {str(name): str(commit) for name, commit in kept["revisions"].items()}
             self.revisions = {name: commit for name, commit in revisions.items() if _COMMIT.fullmatch(commit)}
             self.entries = {key: _entry(each) for key, each in kept["steps"].items()}
@@ -97,7 +100,7 @@ class Lock:
             DataError: It cannot be written.
         """
         steps = {key: vars(entry) for key, entry in self.entries.items()}
-        text = json.dumps({"format": 1, "revisions": self.revisions, "steps": steps}, indent=1)
+        text = json.dumps({"format": 2, "key": self.key, "revisions": self.revisions, "steps": steps}, indent=1)
         aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             if not self.path.parent.is_dir():

@@ -50,7 +50,7 @@ def run(
     chosen = _chosen.steps(checked, steps.first, steps.only, source)
     console = Console(steps.quiet)
     try:
-        _go(console, recipe, checked, chosen, steps, line, Lock(recipe.name if name == "-" else name))
+        _go(console, recipe, checked, chosen, steps, line, Lock(recipe.key))
     finally:
         console.close()
 

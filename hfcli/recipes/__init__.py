@@ -108,6 +108,7 @@ class Recipe(NamedTuple):
         expects: Scores by name, and as text `source` and `takes`.
         task: What kind of work it is, "" where it does not say.
         variables: What --set may change.
+        key: Which recipe this is, wherever a name is not enough: no two have the same.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Recipe(NamedTuple):
     expects: dict[str, Any]
     task: str = ""
     variables: Mapping[str, str] = {}
+    key: str = ""
 
     @property
     def scores(self) -> dict[str, float]:
