@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from hfcli.cli import _reached
+from hfcli.cli import _lock, _reached
 from hfcli.cli._lock import Lock
 
 RIGHT, NEW, OLD = "a\nb\nc\nd\n", "a\nb\nc\nx\n", "a\nb\ny\nx\n"
@@ -109,12 +109,49 @@ def test_what_an_earlier_step_makes_is_part_of_a_later_one(hfcli, work):
     assert scores(work, "again") == [1.0]
 
 
+def test_another_output_is_not_forgotten_for_the_next(hfcli, work):
+    text = TWO.replace("{right: right.txt}", "{right: right.txt, to: out}").replace("out/old.json", "'${to}/old.json'")
+    (work / "two.yaml").write_text(text)
+    line = ("run", "two.yaml", "--only", "old")
+    assert hfcli(*line).code == 0
+    assert hfcli(*line, "--set", "to=other").code == 0
+    for given in ((), ("--set", "to=other")):
+        assert "skipped" in hfcli(*line, *given).err
+    (work / "old.txt").write_text(NEW)
+    assert (hfcli(*line).code, scores(work, "old")) == (0, [0.75])  # its own still
+    (work / "two.yaml").write_text(text.replace("metric: accuracy", "metric: accuracy, seed: 3"))
+    assert "skipped" not in hfcli(*line).err
+    (work / "two.yaml").write_text(text)
+    assert "skipped" not in hfcli(*line).err  # what is there was made in another way
+
+
+def test_two_runs_at_once_both_keep_what_they_made(work):
+    def begun(number, path):
+        entry = _lock.Entry({"argv": [number]}, {}, {path: None})
+        both[number].put(f"{number} eval", entry)
+        return entry
+
+    both = [Lock("file:two.yaml"), Lock("file:two.yaml")]
+    entries = [begun(0, "a.json"), begun(1, "b.json")]
+    both[0].revisions["model m"] = "0" * 40
+    for lock in both:
+        lock.save()
+    entries[0].finished = True
+    both[0].save()
+    now = Lock("file:two.yaml")
+    assert [now.before(f"{n} eval", {"argv": [n]}).finished for n in (0, 1)] == [True, False]
+    assert now.owns("a.json")
+    assert now.owns("./b.json")
+    assert now.revision("model", "m") == "0" * 40
+
+
 def test_a_damaged_memory_is_no_memory(hfcli, work):
     assert hfcli("run", "two.yaml", "--only", "old").code == 0
     (kept,) = (work / ".hfcli").glob("run-two-*.json")
     whole = kept.read_text()
     odd = json.loads(whole)
-    odd["steps"]["1 old"]["scores"] = [{"metric": 3}]
+    (entry,) = odd["steps"].values()
+    entry["scores"] = [{"metric": 3}]
     for text in ("", "[]", '{"steps": 3, "revisions": {}, "key": "file:two.yaml"}', whole[:99], json.dumps(odd)):
         kept.write_text(text)
         shutil.rmtree(work / "out", ignore_errors=True)

@@ -2,14 +2,16 @@
 
 `.hfcli/run-NAME-HASH.json` says of every step which command it was, what it read and wrote (as digests), its scores and
 its seconds. It is no proof of anything: what it says is compared with what is there, and it is replaced in one piece.
+Two runs at once each add what is theirs to it.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ _READ = (
     "references", "files", "swap", "metric",
 )  # fmt: skip
 _LARGE_BYTES = 200_000_000  # of larger ones the time is looked at, not the content
+_KEPT = 20  # runs of a step that differ and write nothing
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -60,8 +63,9 @@ class Lock:
         key: Which recipe that is (`Recipe.key`); two that are called the same do not own each other's results.
 
     Attributes:
-        entries: By step.
+        entries: By step and what it is; of one that wrote something, as long as nothing else was written there.
         revisions: By "model NAME" or "dataset NAME": the commit that was prefetched.
+        made: Everything that a step has ever written.
 
     Raises:
         DataError: Its folder leads elsewhere.
@@ -77,43 +81,90 @@ class Lock:
             raise DataError(f"{self.path} is a link, and leads elsewhere", f"rm {FOLDER}")
         self.entries: dict[str, Entry] = {}
         self.revisions: dict[str, str] = {}
+        self.made: set[str] = set()
+        self._new: dict[str, Entry | None] = {}  # by this process; None where it has been replaced
+        self._read()
+
+    def _read(self) -> None:
+        """Take what the file says, if that is about this recipe; a damaged one is none."""
         with suppress(OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
             kept = json.loads(self.path.read_text(encoding="utf-8"))
-            if kept["key"] != key:
+            if kept["key"] != self.key:
                 return
             revisions = {str(name): str(commit) for name, commit in kept["revisions"].items()}
-            self.revisions = {name: commit for name, commit in revisions.items() if _COMMIT.fullmatch(commit)}
-            self.entries = {key: _entry(each) for key, each in kept["steps"].items()}
+            entries = {key: _entry(each) for key, each in kept["steps"].items()}
+            self.made |= {str(path) for path in kept["made"]}
+            self.revisions = {name: each for name, each in revisions.items() if _COMMIT.fullmatch(each)}
+            self.entries = entries
 
     def revision(self, kind: str, name: str | None) -> str | None:
         return self.revisions.get(f"{kind} {name}")
 
     def owns(self, path: str) -> bool:
         """Whether a step of this recipe has written that."""
-        known = {os.path.normpath(each) for entry in self.entries.values() for each in entry.outputs}
-        return os.path.normpath(path) in known
+        return os.path.normpath(path) in self.made
+
+    def before(self, step: str, identity: Mapping[str, Any]) -> Entry | None:
+        """What is known of a step that was the same."""
+        return self.entries.get(_key(step, identity))
+
+    def put(self, step: str, entry: Entry) -> None:
+        """A step begins: what it writes is no longer what another has written there."""
+        mine, writes = _key(step, entry.identity), {*entry.outputs}
+        alike = [key for key, other in self.entries.items() if key.startswith(f"{step} ") and not other.outputs]
+        gone = [key for key, other in self.entries.items() if writes & {*other.outputs}] + alike[: -_KEPT + 1]
+        self._new |= dict.fromkeys(gone) | {mine: entry}
+        self.made |= {os.path.normpath(path) for path in writes}
+        self._merge()
+
+    def _merge(self) -> None:
+        for key, entry in self._new.items():
+            self.entries.pop(key, None)  # so that the newest is the last
+            if entry is not None:
+                self.entries[key] = entry
 
     def save(self) -> None:
-        """Write it, in one piece.
+        """Write it, in one piece, with what other runs have added meanwhile.
 
         Raises:
             DataError: It cannot be written.
         """
-        steps = {key: vars(entry) for key, entry in self.entries.items()}
-        text = json.dumps({"format": 2, "key": self.key, "revisions": self.revisions, "steps": steps}, indent=1)
         aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             if not self.path.parent.is_dir():
-                self.path.parent.mkdir()
+                self.path.parent.mkdir(exist_ok=True)
                 (self.path.parent / ".gitignore").write_text("*\n", encoding="utf-8")
-            try:
-                aside.write_text(text, encoding="utf-8")
-                aside.replace(self.path)
-            finally:
-                aside.unlink(missing_ok=True)
+            with _alone(self.path.with_name(f".{self.path.name}.lock")):
+                revisions = self.revisions
+                self._read()
+                self.revisions = self.revisions | revisions
+                self._merge()
+                steps = {key: vars(entry) for key, entry in self.entries.items()}
+                text = {"key": self.key, "revisions": self.revisions, "made": sorted(self.made), "steps": steps}
+                try:
+                    aside.write_text(json.dumps({"format": 2, **text}, indent=1), encoding="utf-8")
+                    aside.replace(self.path)
+                finally:
+                    aside.unlink(missing_ok=True)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise DataError(f"{self.path} cannot be written ({reason})", "run it in a folder that is yours") from error
+
+
+def _key(step: str, identity: Mapping[str, Any]) -> str:
+    return f"{step} {hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]}"
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While no other run is in here; where locks are not to be had, without."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def _entry(kept: Mapping[str, Any]) -> Entry:

@@ -108,7 +108,7 @@ class Running:
         _written.refuse_outputs(step)  # an earlier one, or somebody else, may have made links meanwhile
         key = f"{step.number} {step.step.label}"
         now = Entry(_lock.identity(step), _lock.inputs(step, self.all_written), {})
-        before = self.lock.entries.get(key)
+        before = self.lock.before(key, now.identity)
         if before is not None and not self.options.force and self._unchanged(step, now, before):
             self.console.line(f"{self._begins(step)}unchanged, skipped (--force runs it)")
             return self._done(step, before, None)
@@ -116,7 +116,7 @@ class Running:
         self.console.line(f"{self._begins(step)}{one_line(step.step.about or '')}".rstrip())
         launched = self._launched(step, now, before)
         now.outputs = {each.path: None for each in _written.written(step)}
-        self.lock.entries[key] = now
+        self.lock.put(key, now)
         self.lock.save()
         began = time.monotonic()
         ended = _process.run(launched.argv, step.step.stdin, self._keeps(step), self._out(step))
