@@ -319,7 +319,7 @@ def test_verdicts(metric, expected, low, high, word, worse):
 
 
 def test_a_step_that_fails_ends_the_run(hfcli, work):
-    (work / "old.txt").unlink()
+    (work / "old.txt").write_text("a\n")
     result = hfcli("run", "two.yaml")
     assert (result.code, result.out) == (4, "")
     assert begun(result) == ["1/2 old"]
@@ -330,6 +330,51 @@ def test_a_step_that_fails_ends_the_run(hfcli, work):
     )
     (work / "old.txt").write_text(OLD)
     assert hfcli("run", "two.yaml").code == 0
+
+
+def test_the_line_that_goes_on_runs_the_same_steps(hfcli, work):
+    (work / "new.txt").write_text("a\n")
+    for flag in ("--from", "--only"):
+        failed = hfcli("run", "two.yaml", flag, "new")
+        assert failed.code == 4
+        assert f"hint:  hfcli run two.yaml {flag} new     goes on there" in failed.err
+
+
+def test_files_that_will_not_be_there_are_found_before_anything_runs(hfcli, work):
+    (work / "new.txt").unlink()
+    for line in (("run", "two.yaml"), ("run", "two.yaml", "--dry-run"), ("recipes", "check", "two.yaml")):
+        missing = hfcli(*line)
+        assert (missing.code, missing.out, begun(missing)) == (4, "", [])
+        assert "two.yaml, step 2 (new): no file new.txt, and no earlier step makes it" in missing.err
+    assert hfcli("run", "two.yaml", "--only", "old").code == 0
+    again = "  - {name: again, eval: {metric: accuracy, predictions: d/new.jsonl, output: out/again.json}}\n"
+    (work / "two.yaml").write_text(TWO.replace("output: out/new.json", "details: d/new.jsonl") + again)
+    (work / "new.txt").write_text(NEW)
+    left = hfcli("run", "two.yaml", "--only", "again", "--set", "right=new.txt")
+    assert (left.code, left.out) == (2, "")
+    assert "d/new.jsonl is made by step 2, new, which has not been run" in left.err
+    assert left.err.endswith("hint:  hfcli run two.yaml --set right=new.txt\n")
+    assert hfcli("run", "two.yaml", "--only", "again", "--dry-run").code == 0
+    assert hfcli("run", "two.yaml", "--from", "new").code == 0
+    assert hfcli("run", "two.yaml", "--only", "again").code == 0
+
+
+def test_a_standard_input_that_the_recipe_does_not_give(hfcli, work):
+    for step, flag in (
+        ("finetune: {name: m, dataset: -}", "dataset"),
+        ("classify: {file: -}", "file"),
+        ("classify: {texts: [-]}", "texts"),
+        ("eval: {metric: accuracy, predictions: [old.txt, -], references: right.txt}", "predictions"),
+    ):
+        refused = hfcli("run", "-", "--dry-run", stdin=f"steps:\n- {step}\n")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"{flag} is standard input, which a step has only by stdin:" in refused.err
+        assert "hint:  stdin: in the recipe" in refused.err
+        assert hfcli("run", "-", "--dry-run", stdin=f"steps:\n- {step}\n  stdin: a\n").code == 0
+    text = "variables: {data: -}\nsteps: [{finetune: {name: m, dataset: '${data}'}}]"
+    refused = hfcli("run", "-", "--dry-run", stdin=text)
+    assert "hint:  --set data=FILE\n" in refused.err
+    assert hfcli("run", "-", "--dry-run", "--set", "data=old.txt", stdin=text).code == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -563,8 +608,9 @@ def test_what_finetune_leaves_is_a_recipe(hfcli, work, models):
         "runs/a",
     )
     assert hfcli(*line).code == 0
-    assert hfcli("recipes", "check", "runs/a/hfcli.yaml").out == "ok    a: finetune\n"
+    assert "no file ./classifier" in hfcli("recipes", "check", "runs/a/hfcli.yaml").err
     shutil.copytree(models.classifier(), work / "classifier")
+    assert hfcli("recipes", "check", "runs/a/hfcli.yaml").out == "ok    a: finetune\n"
     again = hfcli("run", "runs/a/hfcli.yaml")  # over what it is itself a part of
     assert (again.code, again.out) == (2, "")
     assert "hfcli run runs/a/hfcli.yaml --set output=ELSEWHERE\n" in again.err
@@ -574,3 +620,9 @@ def test_what_finetune_leaves_is_a_recipe(hfcli, work, models):
     runs = [(work / name / "history.jsonl").read_text().splitlines() for name in ("runs/a", "other")]
     first, second = ([json.loads(line).get("loss") for line in run] for run in runs)
     assert first == second
+    piped = (work / "films.jsonl").read_text()
+    line = ("finetune", models.classifier(), "--dataset", "-", "--max-steps", "2", "-o", "runs/b")
+    assert hfcli(*line, stdin=piped).code == 0
+    assert "hint:  --set dataset=FILE\n" in hfcli("run", "runs/b/hfcli.yaml", "--set", "output=c").err
+    other = hfcli("run", "runs/b/hfcli.yaml", "--set", "output=c", "--set", "dataset=films.jsonl")
+    assert (other.code, other.out) == (0, "c\n"), other.err

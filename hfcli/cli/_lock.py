@@ -17,17 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from hfcli import __version__
-from hfcli.cli import _reached
+from hfcli.cli import _reached, _reads
 from hfcli.cli._steps import Checked
 from hfcli.cli._written import written
 from hfcli.errors import DataError
 
 FOLDER = ".hfcli"
-# Parameters of any command that may name a file or a folder to read.
-_READ = (
-    "model", "name", "adapter", "scorer", "dataset", "eval_dataset", "file", "context_file", "predictions",
-    "references", "files", "swap", "metric",
-)  # fmt: skip
 _LARGE_BYTES = 200_000_000  # of larger ones the time is looked at, not the content
 _KEPT = 20  # runs of a step that differ and write nothing
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -192,11 +187,7 @@ def inputs(checked: Checked, ignored: Iterable[str]) -> dict[str, str]:
         checked: The step.
         ignored: Paths that steps write: inside a folder that is read, they are not part of it.
     """
-    paths: list[str] = []
-    for name in _READ:
-        value = checked.values.get(name)
-        paths += [str(one).removeprefix("evaluate:") for one in (value if isinstance(value, list) else [value]) if one]
-    return {path: found for path in paths if path != "-" and (found := digest(path, ignored)) is not None}
+    return {path: found for path in _reads.paths(checked) if (found := digest(path, ignored)) is not None}
 
 
 def outputs(checked: Checked, ignored: Iterable[str]) -> dict[str, str | None]:

@@ -1,10 +1,11 @@
 """What the steps of a recipe need from the Hub, and the revisions of it that were fetched for them."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hfcli.cli._lock import Lock
+from hfcli.cli._reads import within
 from hfcli.cli._steps import Checked
 from hfcli.cli._written import written
 from hfcli.cli.console import Console
@@ -51,23 +52,18 @@ def _of(step: Checked, made: Sequence[str]) -> Iterator[Need]:
         yield where, values["model"]
     elif "trust_remote_code" in values:
         shared = {name: values[name] for name in ("adapter", "revision", "trust_remote_code", "allow_pickle")}
-        if shared["adapter"] is not None and _within(shared["adapter"], made):
+        if shared["adapter"] is not None and within(shared["adapter"], made):
             shared["adapter"] = None
         for name in [*_models(step), *filter(None, [values.get("scorer")])]:
-            if not _within(name, made):
+            if not within(name, made):
                 yield where, ModelOptions(model=name, **shared)
     dataset = _dataset(values)
-    if dataset is not None and dataset != "-" and not _within(dataset, made):
+    if dataset is not None and dataset != "-" and not within(dataset, made):
         other = values.get("eval_dataset")
-        other = None if other is None or other == "-" or _within(other, made) else other
+        other = None if other is None or other == "-" or within(other, made) else other
         yield where, DataOptions(dataset, values.get("subset"), values.get("dataset_revision"), eval_dataset=other)
     elif dataset is None and _likelihood(values) and values.get("file") is None and step.step.stdin is None:
         yield where, DataOptions()
-
-
-def _within(path: str, made: Iterable[str]) -> bool:
-    path = os.path.normpath(path)
-    return any(path == each or path.startswith(each + os.sep) for each in made)
 
 
 def _dataset(values: dict[str, Any]) -> str | None:

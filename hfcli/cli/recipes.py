@@ -100,10 +100,12 @@ def _copy(console: Console, name: str, file: str | None, overwrite: bool) -> Non
 
 
 def _check(console: Console, name: str) -> None:
-    from hfcli.cli import _steps, _written
+    from hfcli.cli import _reads, _steps, _written
     from hfcli.options.recipes import TrustOptions
 
     recipe, source = _chosen.find(name)
     checked = _steps.check(recipe, source)
     _written.refuse(checked, TrustOptions(), f"hfcli run {name}")
+    _reads.refuse_no_input(checked, recipe.variables)
+    _reads.refuse_missing(checked, checked, f"hfcli run {name}")
     console.data(f"ok    {recipe.name}: {', '.join(each.step.label for each in checked)}\n")

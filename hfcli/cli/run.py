@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfcli.cli import _chosen, _steps, _written
+from hfcli.cli import _chosen, _reads, _steps, _written
 from hfcli.cli._expand import expand
 from hfcli.cli._lock import Lock
 from hfcli.cli.console import Console
@@ -44,10 +44,16 @@ def run(
     if not name:
         raise _chosen.missing()
     recipe, source = _chosen.find(name, steps.values())
-    line = _line(name, steps, trust)
+    whole = _line(name, steps, trust)
+    some = [("--from", steps.first), ("--only", steps.only)]
+    line = shlex.join(
+        [*shlex.split(whole), *(part for flag, step in some if step is not None for part in (flag, step))]
+    )
     checked = _steps.check(recipe, source)
     _written.refuse(checked, trust, line)
+    _reads.refuse_no_input(checked, recipe.variables)
     chosen = _chosen.steps(checked, steps.first, steps.only, source)
+    _reads.refuse_missing(checked, chosen, whole, steps.dry_run or steps.prefetch)
     console = Console(steps.quiet)
     try:
         _go(console, recipe, checked, chosen, steps, line, Lock(recipe.key))

@@ -179,11 +179,14 @@ def _recipe(result: Result, step: Step, moved: Sequence[str]) -> dict[str, Any]:
     metric, score = next(iter(result.scores.items()))
     about = f"makes {result.name} again: {result.rows[0]['name']}, {metric} {card.number(score.value)}"
     about += "".join(f"; {name} was elsewhere, put it into the working directory" for name in moved)
-    about += "; its data came from standard input" * (step.flags["dataset"] == "-")
+    about += "; its data came from standard input: --set dataset=FILE" * (step.flags["dataset"] == "-")
     takes = {"takes": f"{card.duration(result.seconds)}, {result.device}"}
     expects = json.loads(dumps({metric: round(score.value, 4), **takes}))
     flags = {name: _written(value) for name, value in step.flags.items()} | {"output": "${output}"}
     variables = {"output": step.flags["output"]}
+    for name in ("dataset", "eval-dataset"):
+        if flags.get(name) == "-":  # a step has no standard input but what its recipe holds
+            flags[name], variables[name] = f"${{{name}}}", "-"
     known = {"name": result.name, "about": about, "task": result.settings.task, "expects": expects}
     return {**known, "variables": variables, "steps": [{"finetune": flags}]}
 
