@@ -67,6 +67,17 @@ def test_what_a_file_or_the_environment_set_is_kept_where_it_was_meant(kept, hfc
     assert third == {"metric": ["perplexity"], "file": "out.txt", "dtype": "float32", "model": "builtin/story"}
 
 
+def test_labels_and_variables_of_recipes_are_texts(kept, hfcli):
+    hfcli("classify", "fine", "-m", "builtin/reviews", "--labels", f"{SECRET},other")
+    Path("there.txt").write_text("x")
+    given = (f"who={SECRET.split()[-1]}", "seed=3", "rate=2e-5", "file=there.txt", "empty=")
+    text = "variables: {who: a, seed: 1, rate: 1, file: b, empty: c}\nsteps: [{config: }]"
+    assert hfcli("run", "-", *(part for each in given for part in ("--set", each)), stdin=text).code == 0
+    assert "swordfish" not in kept.read_text()
+    (run,) = [run for run in hfcli("history").records if run["command"] == "run"]
+    assert run["flags"]["set"] == ["who=...", "seed=3", "rate=2e-5", "file=there.txt", "empty=..."]
+
+
 def test_the_hash_of_a_line_tells_texts_apart(kept, hfcli):
     for text in ("one", "one", "two"):
         hfcli("generate", *STORY, text)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,7 +21,7 @@ JOBS = ("generate", "finetune", "classify", "qa", "eval", "compare", "run")
 # Parameters whose values are texts, by name; only how many there were is kept.
 _TEXTS = {
     *("prompt", "texts", "questions", "question", "context"),
-    *("template", "system", "stop", "hypothesis_template"),
+    *("template", "system", "stop", "hypothesis_template", "labels"),
 }
 _DIGITS = 12
 
@@ -95,7 +96,7 @@ def _entry(ctx: Any, started: float, seconds: float, code: int) -> dict[str, Any
         elif option.param_type_name == "argument":
             arguments += values
         else:
-            flags[flag] = [_short(each) for each in values] if option.multiple else value
+            flags[flag] = [_short(each, name == "set") for each in values] if option.multiple else value
     if "model" not in flags and (taken := _origins.get("model")) is not None:
         given["model"] = flags["model"] = taken.value
     folder = ""
@@ -116,9 +117,12 @@ def _entry(ctx: Any, started: float, seconds: float, code: int) -> dict[str, Any
     }
 
 
-def _short(value: Any) -> Any:
-    """A value of a flag that may be repeated; the variables of a recipe may be texts: prompt=Once upon a time."""
+def _short(value: Any, variable: bool) -> Any:
+    """A value of a flag that may be repeated; of a recipe's variables, what is a number or a path that is there."""
     name, equals, rest = str(value).partition("=")
+    if variable:
+        number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", rest, re.ASCII | re.IGNORECASE)
+        return value if number or (rest and os.path.exists(rest)) else f"{name}=..."
     return f"{name}=..." if equals and " " in rest.strip() else value
 
 
