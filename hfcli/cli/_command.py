@@ -65,8 +65,8 @@ class Command(TyperCommand):
             if _source(ctx, name) != "DEFAULT_MAP":
                 raise
             where, key = defaults.found[name][1]
-            mend = f"mend it in {where}" if where.endswith(_settings.PROJECT) else f"hfcli config set {key} VALUE"
-            raise DataError(f"{where}: {key}: {_settings.reason(error)}", mend) from error
+            hint = _settings.mend(where, key, "VALUE")
+            raise DataError(f"{where}: {key}: {_settings.reason(error)}", hint) from error
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         ctx.default_map = None  # a page tells what is built in

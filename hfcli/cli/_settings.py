@@ -27,7 +27,7 @@ WITHOUT = ("config", "demo")
 """Commands without defaults from files."""
 ONE_RUN = (
     *("output", "details", "flips", "resume", "overwrite", "force", "dry-run", "list-metrics"),
-    *("from", "only", "set", "clear"),
+    *("from", "only", "set", "clear", "prefetch"),
 )
 """Flags that belong to one run, and so cannot be defaults."""
 STRANGERS = {
@@ -169,7 +169,7 @@ def _entries(command: Any, file: File) -> Iterator[tuple[str, Any]]:
         check_top(key, NAMES, file.shown, table=key in tables)
     for key, value in file.content.items():
         if key == MODEL and (not isinstance(value, str) or not value):
-            raise DataError(f"{file.shown}: model must be text in quotes", "hfcli config set model NAME")
+            raise DataError(f"{file.shown}: model must be text in quotes", mend(file.shown, MODEL, "NAME"))
         if (key in SHARED and key in known) or (key == MODEL and command.name == "generate"):
             yield key, value
     seen: dict[str, str] = {}
@@ -181,6 +181,13 @@ def _entries(command: Any, file: File) -> Iterator[tuple[str, Any]]:
             raise DataError(f"{file.shown}: {command.name}.{seen[option]} and {key} are the same flag", "keep one")
         seen[option] = name
         yield key, value
+
+
+def mend(where: str, key: str, value: str | None) -> str:
+    """What to do about a key with a wrong value: of a project's file no command does it."""
+    if where.endswith(PROJECT):
+        return f"mend it in {where}"
+    return f"hfcli config unset {key}" if value is None else f"hfcli config set {key} {value}"
 
 
 def check_top(key: str, commands: tuple[str, ...], where: str, *, table: bool) -> None:
@@ -281,7 +288,7 @@ def default_model() -> tuple[str, str] | None:
     for file in reversed(files()):
         model = file.content.get(MODEL)
         if model is not None and (not isinstance(model, str) or not model):
-            raise DataError(f"{file.shown}: model must be text in quotes", "hfcli config set model NAME")
+            raise DataError(f"{file.shown}: model must be text in quotes", mend(file.shown, MODEL, "NAME"))
         if model is not None:
             return model, file.shown
     return None

@@ -15,6 +15,7 @@ from hfcli.recipes import Recipe, Step
 # A recipe in a recipe, and what is about this machine.
 NOT_STEPS = ("run", "recipes", "demo")
 _SETTINGS = {"HFCLI_CONFIG": "machine"}  # a recipe is the same for everybody, but for what their machines can do
+_SAME_RESULT = ("offline", "quiet", "num_processes")
 _LONGEST_ARGUMENT = 100_000  # bytes; the kernel takes 128 kB
 _LONGEST_LINE = 1_000_000
 
@@ -28,7 +29,7 @@ class Checked(NamedTuple):
         number: From 1 on.
         positional: Names of the command's arguments.
         values: What the parser made of it, by parameter.
-        environment: Of these, what is from the environment.
+        environment: Of these, what is from the environment and from files, and may change the result.
     """
 
     step: Step
@@ -104,7 +105,7 @@ class _Parsers:
         environment = {
             name: context.params[name]
             for name, source in sources.items()
-            if getattr(source, "name", "") == "ENVIRONMENT" and name != "offline"
+            if getattr(source, "name", "") in ("ENVIRONMENT", "DEFAULT_MAP") and name not in _SAME_RESULT
         }
         return Checked(step, where, number, positional, dict(context.params), environment)
 

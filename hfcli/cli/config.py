@@ -1,6 +1,7 @@
 """`hfcli config`: defaults for flags that outlive a command, and the file they are in."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -131,7 +132,7 @@ def _parse(name: str, files: list[_settings.File]) -> None:
             option.process_value(typer.Context(command, info_name=name), value)
         except typer.BadParameter as error:
             said = f"{origin.where}: {origin.key}: {_settings.reason(error)}"
-            raise DataError(said, f"hfcli config unset {origin.key}") from error
+            raise DataError(said, _settings.mend(origin.where, origin.key, None)) from error
 
 
 def _get(console: Console, key: str) -> None:
@@ -199,6 +200,8 @@ def _change(key: str, values: list[str] | None) -> None:
             raise DataError(f"{_settings.shown(path)}: {name} is one value, not a table", f"hfcli config unset {name}")
     if value is not None:
         holder[flag] = value
+        for other in [each for each in holder if dot and each != flag and _same(name, each, flag)]:
+            del holder[other]
     elif flag in holder:
         del holder[flag]
         if dot and not holder and "#" not in holder.as_string() + holder.trivia.comment:
@@ -209,6 +212,12 @@ def _change(key: str, values: list[str] | None) -> None:
     import tomlkit
 
     _write(path, tomlkit.dumps(document))
+
+
+def _same(command: str, one: str, other: str) -> bool:
+    """Whether two names are one flag's."""
+    known = _settings.flags(_built(command))
+    return one in known and other in known and known[one][0] is known[other][0]
 
 
 def _typed(key: str, values: list[str]) -> Any:
@@ -229,6 +238,10 @@ def _typed(key: str, values: list[str]) -> Any:
         )
     except typer.BadParameter as error:
         raise UsageError(f"{key}: {_settings.reason(error)}", _EXAMPLE) from error
+    if option.name == "device" and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", values[0]):
+        raise UsageError(
+            f"{key}: no device {values[0]}; there is auto, cpu, cuda, cuda:N and mps", f"hfcli config set {key} auto"
+        )
     if option.multiple:
         return list(parsed)
     return parsed if isinstance(parsed, int | float) else values[0]
