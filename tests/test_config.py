@@ -329,6 +329,53 @@ def test_set_get_unset(user, hfcli):
     assert hfcli("config", "get", "model").out == ""
 
 
+def test_another_name_of_a_flag_is_replaced(user, hfcli):
+    for key, value in (
+        ("finetune.epochs", "2"),
+        ("finetune.num-train-epochs", "4"),
+        ("generate.chat-template", "true"),
+    ):
+        assert hfcli("config", "set", key, value).code == 0
+    assert hfcli("config", "set", "generate.no-chat-template", "true").code == 0
+    assert hfcli("config", "set", "device", "cuda:1").code == 0
+    text = user().read_text()
+    assert "num-train-epochs = 4.0\n" in text
+    assert "\nno-chat-template = true\n" in text
+    assert "\nepochs" not in text
+    assert "\nchat-template" not in text
+    assert hfcli("config").code == 0
+
+
+def test_a_wrong_key_of_a_project_is_mended_there(user, hfcli):
+    for text in ("[generate]\nseed = 'x'\n", "model = 3\n", "dtype = 'int3'\n"):
+        project(text)
+        for line in (("config",), ("generate", *BRIEF)):
+            result = hfcli(*line)
+            assert result.code == 4
+            assert result.err.endswith("hint:  mend it in hfcli.toml\n")
+
+
+def test_a_threshold_is_not_meant_for_what_runs_nothing(user, hfcli):
+    user("[run]\nfail-under = true\n")
+    text = "expects: {accuracy: 1}\nsteps: [{eval: {metric: accuracy, predictions: a.txt, references: b.txt}}]"
+    Path("a.txt").write_text("a\nb\n")
+    Path("b.txt").write_text("c\nd\n")
+    for flag in ("--dry-run", "--prefetch"):
+        assert hfcli("run", "-", flag, stdin=text).code == 0
+        assert hfcli("run", "-", flag, "--fail-under", stdin=text).code == 2, "typed, it is refused as ever"
+    assert hfcli("run", "-", stdin=text).code == 7
+
+
+def test_what_a_machine_computes_in_is_part_of_a_step(user, hfcli):
+    Path("text.txt").write_text("The little fox\n")
+    text = "steps: [{eval: {metric: perplexity, model: builtin/story, file: text.txt, device: cpu}}]"
+    assert hfcli("run", "-", stdin=text).code == 0
+    for dtype in ("float32", "bfloat16"):
+        user(f"dtype = {dtype!r}\n")
+        assert "skipped" not in hfcli("run", "-", stdin=text).err
+        assert "skipped" in hfcli("run", "-", stdin=text).err
+
+
 def test_the_rest_of_the_file_stays(user, hfcli):
     user('# mine\nmodel = "a" # why\n\n[generate] # much\n# more\nseed = 3\n')
     user().chmod(0o640)
@@ -362,6 +409,9 @@ def test_get_shows_the_value_that_holds(user, hfcli):
         ("set generate.max-new-tokens 1 2", "takes one value, 2 were given"),
         ("set generate.sample yes", "true or false is wanted"),
         ("set generate.dtype int8", "'int8' is not one of"),
+        ("set device gpu", "no device gpu; there is auto, cpu, cuda, cuda:N and mps"),
+        ("set generate.device cuda:x", "generate.device: no device cuda:x"),
+        ("set run.prefetch true", "belongs to one run"),
         ("set generate.seeed 1", "did you mean seed?"),
         ("set genrate.seed 1", "did you mean generate?"),
         ("set generate 1", "generate is a command"),

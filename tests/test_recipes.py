@@ -1,6 +1,7 @@
 """Recipes: every shipped one parses through the real command line, and mistakes in one get a sentence."""
 
 import json
+import subprocess
 import time
 
 import pytest
@@ -78,6 +79,8 @@ def test_a_terminal_gets_a_table(hfcli, terminal, tmp_path, monkeypatch):
         "sst2  text-classification  accuracy 0.913  9 min\n"
     )
     assert [record["expects"] for record in hfcli("recipes", "list", "--json").records] == [{}, {"accuracy": 0.913}]
+    (tmp_path / "sst2.yaml").unlink()
+    assert hfcli("recipes").out == "NAME  TASK  EXPECTS\nglue  -     by step\n"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,18 @@ def test_a_step_is_a_command_line():
     argv = step.argv(["prompt"])
     assert argv == "generate|Once upon|--model|builtin/story|--sample|--stop|.|--stop|!|--seed|3".split("|")
     assert step.shell(["prompt"]).startswith("printf '%s\\n' a 'b c' | hfcli generate 'Once upon' --model")
+
+
+def test_what_a_terminal_would_obey_is_spelt_out():
+    words = ["a\x1b[2J'\\b", "\x9b", "1\n2", "it's é"]
+    step = recipes.Step("hfcli", {"texts": words}, stdin="x\x1by\x0cz\n \n")
+    line = step.shell(["texts"])
+    assert line.isprintable()
+    assert line.startswith("printf '%s\\n' $'x\\x1by\\x0cz' ' ' | hfcli hfcli $'a")
+    echo = subprocess.run(
+        ["bash", "-c", line.split("|")[1].replace("hfcli hfcli", "printf '%s\\0'")], capture_output=True
+    )
+    assert echo.stdout.decode().split("\0")[:-1] == words
 
 
 def test_values_are_what_is_written():
@@ -188,6 +203,9 @@ def test_variables_stand_in_values_and_input():
         ("steps: []\nvariable: {}", "did you mean variables"),
         ("steps: []\nname: [a]", "name is a text"),
         ('steps: []\nname: "a\\nreached  all"', "name is one line"),
+        ('steps: []\nname: "a\\e[2Jb"', "name holds a control character ('\\x1b')"),
+        ('steps: [{doctor: , name: "a\\u202eb"}]', "name holds a control character"),
+        ('steps: []\nexpects: {"a\\e[mb": 1}', "the name of a score holds a control character"),
         ('steps: []\nexpects: {takes: "a\\rb"}', "takes is one line"),
         ('steps: []\nexpects: {"a\\nb": 1}', "the name of a score is one line"),
         ("steps: [", "is not a recipe: line 1"),
@@ -245,6 +263,32 @@ def test_steps_are_checked_by_the_commands_parser(check, step, said, hint):
     assert said in result.err
     assert hint in result.err
     assert "Traceback" not in result.err
+
+
+def test_two_steps_do_not_write_the_same_file(check):
+    result = check(
+        "steps: [{generate: {prompt: x, output: a.txt}}, {generate: {prompt: y, output: ./a.txt}, name: other}]"
+    )
+    assert (result.code, result.out) == (2, "")
+    assert "mine.yaml, step 2 (other): step 1, generate, writes ./a.txt, too" in result.err
+
+
+def test_scores_that_nothing_measures(check):
+    for where in ("expects: {acuracy: 1}\nsteps: [{%s}]", "steps: [{%s, expects: {acuracy: 1}}]"):
+        result = check(where % "eval: {model: builtin/story}")
+        assert (result.code, result.out) == (4, "")
+        assert "expects acuracy: no score is called so" in result.err
+        assert "did you mean accuracy?" in result.err
+        # what a metric of somebody else's reports is its own
+        foreign = "eval: {predictions: mine.yaml, references: mine.yaml, metric: evaluate:x}"
+        assert check(where % foreign).code == 0
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_shipped_recipes_are_checked_whole(hfcli, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    result = hfcli("recipes", "check", name)
+    assert (result.code, result.err) == (0, "")
 
 
 def test_all_steps_are_checked_before_the_first_one_runs(hfcli, tmp_path, monkeypatch):

@@ -218,6 +218,7 @@ def test_a_recipe_from_standard_input(hfcli, work):
     ("name", "said"),
     [
         ("demmo", "did you mean demo?"),
+        ("two", "hint:  hfcli run two.yaml\n"),
         ("no/such.yaml", "no/such.yaml cannot be read (no such file or directory)"),
         (".", "no recipe '.'"),
         ("./out/", "cannot be read (is a directory)"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def find(name: str, given: Mapping[str, str] | None = None) -> tuple[Recipe, str
     if path is None:
         path = Path(name)
         if not path.is_file() and not _is_path(name):
-            raise _unknown(name)
+            there = next((each for each in (f"{name}.yaml", f"{name}.yml") if Path(each).is_file()), None)
+            raise _unknown(name, f"hfcli run {shlex.quote(there)}" if there else None)
         text = recipes.text_of(path)
         return recipes.parse(text, name, NAMES, given, path.stem)._replace(key=_file_key(path)), name
     return recipes.parse(recipes.text_of(path), name, NAMES, given, name)._replace(key=f"shipped:{name}"), name
@@ -65,9 +67,9 @@ def shipped_path(name: str) -> Path | None:
     return recipes.folder() / f"{name}.yaml" if name in recipes.names() else None
 
 
-def _unknown(name: str) -> UsageError:
+def _unknown(name: str, hint: str | None = None) -> UsageError:
     there = recipes.names()
-    near = did_you_mean(name, there) or "hfcli recipes lists them"
+    near = hint or did_you_mean(name, there) or "hfcli recipes lists them"
     return UsageError(f"no recipe {name!r}; there is {', '.join(there)}", near)
 
 

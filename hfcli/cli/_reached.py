@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hfcli.cli._format import decimal, interval
+from hfcli.cli._steps import Checked
+from hfcli.errors import DataError, did_you_mean
+from hfcli.recipes import Recipe
 
 Score = dict[str, Any]
 """`metric`, `score`, `low`, `high` (None where there is no interval), `n`, and `system` where there were several."""
@@ -39,6 +42,24 @@ def printed(text: str) -> list[Score]:
             if each["score"] is not None
         ]
     return []
+
+
+def refuse_unknown(recipe: Recipe, checked: Sequence[Checked], source: str) -> None:
+    """Refuse to expect scores that no metric has.
+
+    Raises:
+        DataError: Says which.
+    """
+    expects = [(source, name) for name in recipe.scores] + [(s.where, name) for s in checked for name in s.step.expects]
+    if not expects or any(str(name).startswith("evaluate:") for s in checked for name in s.values.get("metric") or ()):
+        return  # what others' metrics report is known when they have been run
+    from hfcli import metrics
+
+    known = {*metrics.names(), *(row["name"] for row in metrics.listed())}
+    for where, name in expects:
+        if name.partition(":")[0] not in known:
+            near = did_you_mean(name, sorted(known)) or "hfcli eval --list-metrics"
+            raise DataError(f"{where}: expects {name}: no score is called so", near)
 
 
 def learnt(folder: str, wanted: Iterable[str]) -> list[Score]:

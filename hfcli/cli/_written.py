@@ -67,9 +67,15 @@ def refuse(steps: list[Checked], trust: TrustOptions, line: str) -> None:
     Raises:
         UsageError: Says which step would, and how to allow it.
     """
+    seen: dict[str, Checked] = {}
     for step in steps:
         _refuse_flags(step, trust, line)
         refuse_outputs(step)
+        for each in written(step):
+            before = seen.setdefault(os.path.realpath(each.path), step)
+            if before is not step:
+                said = f"{step.where}: step {before.number}, {before.step.label}, writes {each.path}, too"
+                raise UsageError(said, "give each its own output")
 
 
 def _refuse_flags(checked: Checked, trust: TrustOptions, line: str) -> None:

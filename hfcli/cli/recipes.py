@@ -69,6 +69,8 @@ def _list(console: Console, json: bool) -> None:
         console.data("".join(dumps(_told(each)) + "\n" for each in found))
         return
     rows = [("NAME", "TASK", "EXPECTS", "TAKES"), *map(_row, found)]
+    if {row[-1] for row in rows[1:]} <= {"-"}:  # nobody has measured how long they take
+        rows = [row[:-1] for row in rows]
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         padded = (cell + " " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True))
@@ -100,12 +102,13 @@ def _copy(console: Console, name: str, file: str | None, overwrite: bool) -> Non
 
 
 def _check(console: Console, name: str) -> None:
-    from hfcli.cli import _reads, _steps, _written
+    from hfcli.cli import _reached, _reads, _steps, _written
     from hfcli.options.recipes import TrustOptions
 
     recipe, source = _chosen.find(name)
     checked = _steps.check(recipe, source)
     _written.refuse(checked, TrustOptions(), f"hfcli run {name}")
+    _reached.refuse_unknown(recipe, checked, source)
     _reads.refuse_no_input(checked, recipe.variables)
     _reads.refuse_missing(checked, checked, f"hfcli run {name}")
     console.data(f"ok    {recipe.name}: {', '.join(each.step.label for each in checked)}\n")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hfcli.cli import _chosen, _reads, _steps, _written
+from hfcli.cli import _chosen, _origins, _reached, _reads, _steps, _written
 from hfcli.cli._expand import expand
 from hfcli.cli._lock import Lock
 from hfcli.cli.console import Console
@@ -40,6 +40,8 @@ def run(
     hfcli run sst2-distilbert --set output=runs/mine
     hfcli run mine.yaml --prefetch && hfcli run mine.yaml --offline
     """
+    if steps.dry_run or steps.prefetch:
+        steps = _origins.left_out(steps, "fail_under")  # a default for when something is run
     steps.check()
     if not name:
         raise _chosen.missing()
@@ -51,6 +53,7 @@ def run(
     )
     checked = _steps.check(recipe, source)
     _written.refuse(checked, trust, line)
+    _reached.refuse_unknown(recipe, checked, source)
     _reads.refuse_no_input(checked, recipe.variables)
     chosen = _chosen.steps(checked, steps.first, steps.only, source)
     _reads.refuse_missing(checked, chosen, whole, steps.dry_run or steps.prefetch)

@@ -35,6 +35,8 @@ _KEYS = ("name", "about", "task", "expects", "variables", "steps")
 _STEP_KEYS = ("name", "about", "stdin", "expects")
 _TEXTS = ("source", "takes")  # of what is expected, the rest are scores
 _VARIABLE = re.compile(r"\$(\$\{|\{([^{}]*)\})")
+# Of one character: what moves the cursor, and what turns the direction of writing.
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 LONGEST_BYTES = 1_000_000
 """Of a recipe's file."""
 _MOST = 4_000_000  # characters with all that its aliases and variables stand for
@@ -87,11 +89,20 @@ class Step(NamedTuple):
 
     def shell(self, positional: Collection[str]) -> str:
         """The step as a user would type it."""
-        line = shlex.join(["hfcli", *self.argv(positional)])
+        line = " ".join(map(_quoted, ["hfcli", *self.argv(positional)]))
         if self.stdin is None:
             return line
-        lines = " ".join(shlex.quote(line) for line in self.stdin.splitlines())
+        lines = " ".join(map(_quoted, self.stdin.removesuffix("\n").split("\n")))
         return f"printf '%s\\n' {lines} | {line}"
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell; as $'...' where it holds what a terminal would obey."""
+    if not _CONTROL.search(word):
+        return shlex.quote(word)
+    told = word.replace("\\", "\\\\").replace("'", "\\'")
+    told = _CONTROL.sub(lambda match: "".join(f"\\x{byte:02x}" for byte in match[0].encode()), told)
+    return f"$'{told}'"
 
 
 def _like_a_flag(value: Any) -> bool:
@@ -321,6 +332,8 @@ def _line(value: Any, where: str) -> str | None:
     text = _text(value, where)
     if text is not None and len(text.splitlines()) > 1:
         raise DataError(f"{where} is one line")
+    if text is not None and (found := _CONTROL.search(text)):
+        raise DataError(f"{where} holds a control character ({found[0]!a})")
     return text
 
 
