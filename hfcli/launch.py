@@ -8,6 +8,7 @@ longer than 30 s to save, and has to import torch before it starts anything.
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ STARTED = "HFCLI_RANKS"
 """Set in ranks that `run` has started: the number of the pipe that ends with their parent."""
 LISTENING = "HFCLI_LISTEN_FD"
 """Set in rank 0 of these: the number of a socket that listens at MASTER_PORT already."""
+KEY = "HFCLI_RANKS_KEY"
+"""Set in these ranks: what they sign their messages with, so that others of this machine cannot send them any."""
 _POLL_SECONDS = 0.03
 _PATIENCE_SECONDS = 4.0  # for ranks to notice by themselves that another one is gone, and to save what is to be saved
 _AFTER_RANK_0_SECONDS = 0.5
@@ -181,21 +184,22 @@ def run(arguments: Sequence[str], size: int) -> Ended:
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=4 * size))
         leash, held = os.pipe()
+        key = secrets.token_hex(32)
         stack.callback(os.close, held)  # also by the kernel, where this process is killed
         children: list[subprocess.Popen[bytes]] = []
         stack.callback(_kill, children)
-        with _passing_on(children):
+        with _passing_on(children) as received:
             try:
                 for rank in range(size):
-                    children.append(_start(arguments, rank, size, listener, leash))
+                    children.append(_start(arguments, rank, size, listener, leash, key))
             finally:
                 os.close(leash)
             listener.close()
-            return _wait(children)
+            return _wait(children, received)
 
 
 def _start(
-    arguments: Sequence[str], rank: int, size: int, listener: socket.socket, leash: int
+    arguments: Sequence[str], rank: int, size: int, listener: socket.socket, leash: int, key: str
 ) -> "subprocess.Popen[bytes]":
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -203,6 +207,8 @@ def _start(
         "OMP_NUM_THREADS": str(max(1, cores // size)),  # more threads than cores are slower than one
         **os.environ,
         "PYTHONPATH": path,
+        "PYTHONSAFEPATH": "1",  # as for the console script: nothing is imported from the working folder
+        KEY: key,
         "RANK": str(rank),
         "WORLD_SIZE": str(size),
         "LOCAL_RANK": str(rank),
@@ -226,46 +232,77 @@ def _start(
 
 
 @contextlib.contextmanager
-def _passing_on(children: Sequence["subprocess.Popen[bytes]"]) -> Iterator[None]:
-    """Signals for this process go to the ranks, which know how to end."""
+def _passing_on(children: Sequence["subprocess.Popen[bytes]"]) -> Iterator[list[int]]:
+    """Signals for this process go to the ranks, which know how to end; yields the numbers of those that came."""
+    received: list[int] = []
 
-    def handler(number: int, frame: FrameType | None) -> None:
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         for child in children:
             _signal(child, number)
 
-    heard = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heard}
+    def pause(number: int, frame: FrameType | None) -> None:
+        for child in children:
+            _signal(child, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        for child in children:
+            _signal(child, signal.SIGCONT)
+
+    handlers = dict.fromkeys((signal.SIGINT, signal.SIGTERM), pass_on)
+    heard = {n: handler for n, handler in handlers.items() if signal.getsignal(n) is not signal.SIG_IGN}
+    if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:  # Ctrl-Z
+        heard[signal.SIGTSTP] = pause
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     try:
-        yield
+        yield received
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)
 
 
-def _wait(children: Sequence["subprocess.Popen[bytes]"]) -> Ended:
-    """Wait; when a rank has failed, or rank 0 is done, the others have some seconds."""
+def _wait(children: Sequence["subprocess.Popen[bytes]"], received: Sequence[int]) -> Ended:
+    """Wait; when a rank has failed, or rank 0 is done, the others have some seconds.
+
+    Args:
+        children: The ranks.
+        received: Signals that were passed on to them; who dies of one has not failed.
+    """
     first: Ended | None = None
     stop_at: float | None = None
     terminated = False
     while True:
         codes = [child.poll() for child in children]
-        failed = [Ended(rank, code) for rank, code in enumerate(codes) if code not in (None, 0, LOST)]
-        first = first or next(iter(failed), None)
-        if None not in codes:
-            lost = next((Ended(rank, LOST) for rank, code in enumerate(codes) if code == LOST), None)
-            return first or lost or Ended(0, Exit.OK)
+        gone = [Ended(rank, code) for rank, code in enumerate(codes) if code is not None]
+        failed = [each for each in gone if each.code not in (Exit.OK, LOST) and -each.code not in received]
+        if first is None and not terminated:  # later ones have died of what is done here
+            first = next(iter(failed), None)
+        if len(gone) == len(codes):
+            return _verdict(gone, first, received)
         now = time.monotonic()
         if codes[0] not in (None, 0, LOST):
             stop_at = min(stop_at or now + _AFTER_RANK_0_SECONDS, now + _AFTER_RANK_0_SECONDS)
-        elif stop_at is None and any(codes):
+        elif stop_at is None and failed:
             stop_at = now + _PATIENCE_SECONDS
         elif stop_at is None and codes[0] == 0:  # the others may be done before rank 0 is, which writes
             stop_at = now + _AT_THE_END_SECONDS
+        elif stop_at is None and LOST in codes:
+            stop_at = now + _PATIENCE_SECONDS
         if stop_at is not None and now > stop_at:
             for child in children:
                 _signal(child, signal.SIGKILL if terminated else signal.SIGTERM)
             terminated, stop_at = True, now + _KILL_SECONDS
         time.sleep(_POLL_SECONDS)
+
+
+def _verdict(gone: Sequence[Ended], first: Ended | None, received: Sequence[int]) -> Ended:
+    """Which rank's end is that of the command: the first failure, unless rank 0 has done all there was to do."""
+    if gone[0].code == Exit.OK:
+        return gone[0]
+    if first is not None:
+        return first
+    if received:  # rank 0 died of it before it could say so
+        return Ended(0, gone[0].code if gone[0].code > 0 and gone[0].code != LOST else 128 + received[0])
+    return next((each for each in gone if each.code == LOST), gone[0])
 
 
 def _signal(child: "subprocess.Popen[bytes]", number: int) -> None:

@@ -362,10 +362,12 @@ def _child(parent, rank):
     raise AssertionError(f"no rank {rank}")
 
 
-def test_ctrl_c_reaches_rank_0_and_what_is_finished_is_kept(models, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_reach_rank_0_and_what_is_finished_is_kept(models, tmp_path, number, code):
     (tmp_path / "in.txt").write_text("".join(f"{text}\n" for text in TEXTS * 40))
     line = ["generate", "-m", str(models.llama()), "--file", "in.txt", "--max-new-tokens", "200", "-o", "out.txt"]
-    command = [sys.executable, "-m", "hfcli", *line, "--device", "cpu", "--num-processes", "2"]
+    (tmp_path / "typer.py").write_text("raise SystemExit(9)")  # nothing is imported from the working folder
+    command = [sys.executable, "-P", "-m", "hfcli", *line, "--device", "cpu", "--num-processes", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     parent = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:
@@ -374,12 +376,13 @@ def test_ctrl_c_reaches_rank_0_and_what_is_finished_is_kept(models, tmp_path):
             assert parent.poll() is None, parent.stderr.read()
             time.sleep(0.1)
         worker = _child(parent.pid, rank=1)
-        parent.send_signal(signal.SIGINT)
+        parent.send_signal(number)
         _, said = parent.communicate(timeout=30)
     finally:
         parent.kill()
-    assert parent.returncode == 130
+    assert parent.returncode == code
     assert "records are kept in out.txt.partial" in said
+    assert "error:" not in said
     assert "Traceback" not in said
     assert not Path(f"/proc/{worker}").exists()
 
@@ -395,6 +398,50 @@ def test_a_stream_that_is_silent_is_answered_line_by_line(models, tmp_path):
             assert json.loads(running.stdout.readline())["text"] == text
         running.stdin.close()
         assert running.wait(30) == 0
+
+
+def ended(*lines, received=()):
+    """How ranks end that are these lines of bash."""
+    children = [subprocess.Popen(["bash", "-c", line], start_new_session=True) for line in lines]
+    return launch._wait(children, list(received))
+
+
+def test_the_rank_that_failed_first_decides_unless_rank_0_has_done_everything():
+    assert ended("exit 0", "exit 0") == (0, 0)
+    assert ended("sleep 9; exit 75", "exit 5") == (1, 5)
+    assert ended("sleep 0.5; exit 75", "kill -9 $$") == (1, -9)
+    assert ended("exit 0", "sleep 0.5; exit 75") == (0, 0)
+    assert ended("exit 0", "sleep 30") == (0, 0)
+    assert ended("exit 4", "sleep 30") == (0, 4)
+    assert ended("exit 143", "kill -15 $$", received=[15]) == (0, 143)
+
+
+def test_a_message_of_somebody_else_is_not_read(monkeypatch):
+    from hfcli.runtime import ranks
+
+    monkeypatch.setenv(launch.KEY, "secret")
+    message = ranks.pack({"a": 1})
+    assert ranks.unpack(message) == {"a": 1}
+    monkeypatch.setenv(launch.KEY, "another")
+    with pytest.raises(HfcliError, match="no rank has sent"):
+        ranks.unpack(message)
+
+
+def test_one_prompt_is_done_by_one_rank(ranks, models):
+    ran = ranks("generate", "-m", models.llama(), "the fox", "--max-new-tokens", "4")
+    assert ran.codes == [0, 0]
+    assert ran.out
+    assert ran.other_out == ran.said[1] == ""
+    assert ranks("history").other_out == ""
+
+
+def test_a_configured_number_is_not_meant_for_one_text(hfcli, models, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hfcli.toml").write_text('num-processes = "2"\n')
+    assert hfcli("generate", "-m", models.llama(), "--slurp", "--max-new-tokens", "4", stdin="the fox").code == 0
+    assert hfcli("classify", "-m", models.classifier(), "a good film").code == 0
+    assert not launch.handed_on
+    assert hfcli("doctor", "--offline").code == 0
 
 
 def test_another_launchers_ranks_are_not_multiplied(monkeypatch):

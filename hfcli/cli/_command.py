@@ -6,12 +6,16 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from hfcli import launch
 from hfcli.cli import _origins, _remembered, _settings
 from hfcli.cli.console import Console
 from hfcli.errors import DataError, UsageError
 
 # They are for finding out what is wrong, also with a configuration file. `config` and `demo` have no defaults at all.
 _FORGIVING = ("doctor", "history")
+
+_SHARED = ("generate", "finetune", "classify", "qa", "eval", "doctor")
+"""Commands that several processes do together."""
 
 
 class _Defaults(dict[str, Any]):
@@ -73,6 +77,8 @@ class Command(TyperCommand):
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
+        if launch.world().rank > 0 and self.name not in _SHARED:
+            raise typer.Exit  # what cannot be shared is done by one of the processes that another launcher has started
         _origins.begin(self._taken(ctx))
         with _remembered.run(ctx):
             try:

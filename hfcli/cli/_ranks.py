@@ -38,6 +38,7 @@ def start(asked: RankOptions) -> None:
         return
     ended = launch.run(launch.command_line, size)
     if ended.code < 0:
+        launch.handed_on.clear()  # nobody else can say in the history that it ended so
         name = signal.Signals(-ended.code).name
         why = ": the machine's memory may have run out" if -ended.code == signal.SIGKILL else ""
         raise RankLost(
@@ -64,6 +65,14 @@ def join(asked: RankOptions, device: str, *, keep: bool) -> "Connected | None":
     connected = ranks.connect(environment.pick_device(device), keep=keep)
     watchdog.current = watchdog.Watchdog(asked.hang_timeout, lambda stack: _hangs(asked.hang_timeout, stack, connected))
     return connected
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """The body of a command that one process does, though another launcher may have started several."""
+    if launch.world().rank > 0:
+        raise typer.Exit
+    yield
 
 
 @contextlib.contextmanager

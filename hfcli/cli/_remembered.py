@@ -73,6 +73,8 @@ def _code(error: BaseException) -> int:
         KeyboardInterrupt: Exit.INTERRUPTED,
         Terminated: Exit.TERMINATED,
     }
+    if isinstance(error, RuntimeError) and launch.voice.is_loss(error):
+        return int(Exit.DEVICE)
     return next((int(code) for kind, code in codes.items() if isinstance(error, kind)), int(Exit.BUG))
 
 

@@ -56,7 +56,8 @@ def classify(
     """
     if texts and "-" not in texts:  # what a file says of records is not meant for a few texts
         reading = _origins.left_out(reading, "text_column", "text_pair_column")
-        source = _origins.left_out(source, "file", "input_format", "slurp", "on_error")
+        source = _origins.left_out(source, "file", "input_format", "slurp", "on_error", "shard")
+        ranks = _origins.left_out(ranks, "num_processes")
     given = _refuse(texts or [], model, show, reading, source, output)
     console = Console(output.quiet)
     try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hfcli import launch
-from hfcli.cli import _ranks
+from hfcli.cli import _origins, _ranks
 from hfcli.cli.console import Console
 from hfcli.errors import UsageError
 from hfcli.options.ranks import RankOptions, process_count
@@ -42,8 +42,12 @@ def doctor(
     """Check versions, devices, memory, cache and Hub, and let a small model speak."""
     if json and markdown:
         raise UsageError("--json and --markdown are two forms of output", "leave one of them out")
-    if num_processes is not None and not distributed:
+    if num_processes is not None and not distributed and not _origins.drop("num_processes"):
         raise UsageError("--num-processes is about --distributed", "hfcli doctor --distributed")
+    about_one = {"--hub": hub, "--dtype": dtype != "auto" and not _origins.drop("dtype")}
+    for flag in filter(about_one.get, about_one):
+        if distributed:
+            raise UsageError(f"{flag} is about this machine, and --distributed tries connections", f"leave out {flag}")
     console = Console()
     if distributed:
         _start(num_processes)
@@ -55,6 +59,8 @@ def doctor(
         findings = list(meeting.examine(device))
         if launch.world().rank > 0:
             return
+    elif launch.world().rank > 0:
+        return
     else:
         findings = list(diagnosis.examine(device, dtype, offline, hub))
     if json:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 import typer
@@ -90,7 +89,7 @@ def eval(
             loads = any(name in ("toxicity", "toxic_share") or name.startswith(FOREIGN) for name in measured.metric)
             named = ModelNames(models.model)
             _fitting.no_model((named, *about_model[1:]) if loads else (*about_model, ranks))
-            with _ranks.shared(ranks, models.device) if loads else nullcontext():
+            with _ranks.shared(ranks, models.device) if loads else _ranks.alone():
                 outcome = _stored(console, measured, stored, models, fairness, show)
         else:
             reading = Reading(questions, WindowOptions(texts.max_length, texts.doc_stride), longest, none)

@@ -55,6 +55,8 @@ def generate(
         source = _origins.left_out(source, "file", "input_format", "slurp", "on_error", "shard")
         ranks = _origins.left_out(ranks, "num_processes")
     given = refuse(prompt or [], model, decoding, prompts, source, output)
+    if source.slurp:
+        ranks = _origins.left_out(ranks, "num_processes")
     if ranks.num_processes not in (None, "1", "auto") and (given is not None or source.slurp):
         raise UsageError("--num-processes shares many records, and this is one prompt", "leave out --num-processes")
     if print0 and (output.json or output.output):
@@ -64,7 +66,8 @@ def generate(
     try:
         command = _Generate(console, model, decoding, prompts, source, output, print0)
         if given is not None or source.slurp:
-            command.one(given)
+            with _ranks.alone():
+                command.one(given)
         else:
             with _ranks.shared(ranks, model.device):
                 command.job.from_input()

@@ -83,7 +83,8 @@ def qa(
     if any(text != "-" for text in questions or []) or show.question:
         # What a file says of records is not meant for a few questions.
         columns = _origins.left_out(columns, "question_column", "context_column")
-        source = _origins.left_out(source, "file", "input_format", "on_error")
+        source = _origins.left_out(source, "file", "input_format", "on_error", "shard")
+        ranks = _origins.left_out(ranks, "num_processes")
     given = [*(text for text in questions or [] if text != "-"), *show.question]
     none.check()
     context = _refuse(given, "-" in (questions or []), model, show, columns, source, output)

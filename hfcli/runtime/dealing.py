@@ -6,7 +6,6 @@ TCPStore of torch, not collectives: nobody has to wait for the slowest, or while
 """
 
 import contextlib
-import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +22,7 @@ Raises RuntimeError where memory runs out."""
 
 IDLE_SECONDS = 0.005
 HEARTBEAT_SECONDS = 1.0
-_SILENCE_SECONDS = 30.0
+_SILENCE_SECONDS = 15.0
 _AHEAD = 4  # chunks that are under way, for each rank: a batch of the last ones is what ranks wait for at the end
 WORK, DONE = "hfcli/work", "hfcli/done"
 
@@ -179,7 +178,7 @@ class Pool:
         """
         number = self._specs
         self._specs += 1
-        self._store.set(f"hfcli/model/{number}", pickle.dumps((function, arguments, of)))
+        self._store.set(f"hfcli/model/{number}", ranks.pack((function, arguments, of)))
         for rank in self._others:
             self._store.queue_push(f"hfcli/load/{rank}", str(number))
         return number
@@ -192,7 +191,7 @@ class Pool:
         """Put a batch into the queue."""
         job = Job(self._given, model, run, part, common)
         self._given += 1
-        self._store.queue_push(WORK, pickle.dumps(job))
+        self._store.queue_push(WORK, ranks.pack(job))
         return job.number
 
     def result(self, number: int, tick: Callable[[int], None]) -> tuple[Done, bool]:
@@ -231,7 +230,7 @@ class Pool:
         message = take(self._store, DONE)
         if message is None:
             return False
-        number, done = pickle.loads(message)
+        number, done = ranks.unpack(message)
         if number < 0:
             raise done
         self._results[number] = done, False
@@ -241,7 +240,7 @@ class Pool:
         message = take(self._store, WORK)
         if message is None:
             return False
-        job: Job = pickle.loads(message)
+        job: Job = ranks.unpack(message)
 
         def told(count: int) -> None:
             watchdog.beat()

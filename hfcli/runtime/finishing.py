@@ -31,6 +31,7 @@ def finish(run: "Finetuning", state: State) -> Result:
         run.evaluate(Stop())
         state.step = kept
     result = _result(run, state)
+    run.accelerator.wait_for_everyone()  # until all have read the checkpoint that goes now
     sharding.put_together(run.network.model, keep=run.accelerator.is_main_process)
     if run.accelerator.is_main_process:
         _save_model(run, result.settings)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hfcli import launch
 from hfcli.errors import DataError, UsageError
 from hfcli.options.training import RunOptions
 from hfcli.runtime import checkpoints
@@ -49,8 +50,9 @@ def look(folder: Path, options: RunOptions) -> bool:
         raise UsageError(f"{folder} holds other files ({', '.join(there[:3])}), not a run of hfcli", "-o DIR")
     if FINISHED in there:
         if options.resume:
-            checkpoints.prune(folder, 0, ())  # it may have been killed just before it did
-            checkpoints.clean(folder)
+            if launch.world().rank == 0:
+                checkpoints.prune(folder, 0, ())  # it may have been killed just before it did
+                checkpoints.clean(folder)
             return True
         if not options.overwrite:
             raise UsageError(

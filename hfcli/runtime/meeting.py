@@ -28,7 +28,9 @@ def examine(device_name: str) -> Iterator[Finding]:
     name = f" {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
     store.set(f"hfcli/device/{world.rank}", f"{device}{name}")
     backend = torch.distributed.get_backend()
-    slowest, each = _timed(device, 1), _timed(device, _BYTES // 4)
+    where = f"rank {world.rank} of {world.size} on {connected.hosts[world.rank]} cannot add up"
+    slowest = ranks.within(lambda: _timed(device, 1), f"{where} one number with the others")
+    each = ranks.within(lambda: _timed(device, _BYTES // 4), f"{where} {_BYTES >> 20} MB with the others")
     try:
         if world.rank > 0:
             return

@@ -6,8 +6,10 @@ rank 0, which deals out batches to the others (`dealing`).
 
 import contextlib
 import datetime
+import hmac
 import itertools
 import os
+import pickle
 import socket
 import tempfile
 import threading
@@ -105,7 +107,7 @@ def _meet(store: Any, world: World) -> None:
         if time.monotonic() > until:
             names = ", ".join(map(str, sorted(missing)[:8])) + ", ..." * (len(missing) > 8)
             raise DeviceError(
-                f"of {world.size} ranks these have not come within {_MEET_SECONDS:.0f} s: {names}",
+                f"of {world.size} ranks (WORLD_SIZE) these have not come within {_MEET_SECONDS:.0f} s: {names}",
                 "did they start? hfcli doctor --distributed, started the same way, tries this alone",
             )
         time.sleep(0.01)
@@ -113,41 +115,56 @@ def _meet(store: Any, world: World) -> None:
 
 def _prove(store: Any, world: World, device: torch.device, hosts: tuple[str, ...]) -> float:
     """Add up all ranks' numbers; how many seconds that took once the group was there."""
+
+    def work() -> float:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        backend = {"cuda": "nccl"}.get(device.type, "gloo")
+        torch.distributed.init_process_group(
+            backend,
+            store=torch.distributed.PrefixStore("hfcli/group", store),
+            rank=world.rank,
+            world_size=world.size,
+            timeout=_EVER,
+        )
+        began = time.monotonic()
+        total = torch.full((1,), float(world.rank + 1), device=device)
+        torch.distributed.all_reduce(total)
+        if float(total) != world.size * (world.size + 1) / 2:
+            raise RuntimeError(f"the sum of 1 to {world.size} came out as {float(total):g}")
+        return time.monotonic() - began
+
+    where = f"rank {world.rank} of {world.size} on {hosts[world.rank]}"
+    return within(work, f"{where} cannot add up one number with the others")
+
+
+def within(work: Callable[[], float], what: str) -> float:
+    """What ranks do together, which may come to no end: a port that a firewall swallows is waited for for ever.
+
+    Args:
+        work: What is done, and gives a number.
+        what: What is said where it does not work, or takes a minute.
+
+    Raises:
+        DeviceError: It does not.
+    """
     done: list[float | BaseException] = []
 
-    def work() -> None:
+    def run() -> None:
         try:
-            if device.type == "cuda":
-                torch.cuda.set_device(device)
-            backend = {"cuda": "nccl"}.get(device.type, "gloo")
-            torch.distributed.init_process_group(
-                backend,
-                store=torch.distributed.PrefixStore("hfcli/group", store),
-                rank=world.rank,
-                world_size=world.size,
-                timeout=_EVER,
-            )
-            began = time.monotonic()
-            total = torch.full((1,), float(world.rank + 1), device=device)
-            torch.distributed.all_reduce(total)
-            if float(total) != world.size * (world.size + 1) / 2:
-                raise RuntimeError(f"the sum of 1 to {world.size} came out as {float(total):g}")
-            done.append(time.monotonic() - began)
+            done.append(work())
         except BaseException as error:
             done.append(error)
 
-    # A port that a firewall swallows is waited for without an end.
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(_PROVE_SECONDS)
     reason = f"nothing came back within {_PROVE_SECONDS:.0f} s" if not done else done[0]
     if isinstance(reason, float):
         return reason
     said = str(reason).splitlines()[0] if str(reason) else type(reason).__name__
-    raise DeviceError(
-        f"rank {world.rank} of {world.size} on {hosts[world.rank]} cannot add up one number with the others ({said})",
-        "a firewall between machines, or a network card that is none (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME)",
-    )
+    hint = "a firewall between machines, or a network card that is none (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME)"
+    raise DeviceError(f"{what} ({said})", hint)
 
 
 def is_loss(error: RuntimeError) -> bool:
@@ -200,3 +217,27 @@ def _wait_for(store: Any, key: str) -> bytes:
         time.sleep(0.01)
     value: bytes = store.get(key)
     return value
+
+
+def pack(content: Any) -> bytes:
+    """A message for another rank; signed, where whoever started the ranks gave them a key."""
+    data = pickle.dumps(content)
+    return _signature(data) + data
+
+
+def unpack(message: bytes) -> Any:
+    """What a message holds.
+
+    Raises:
+        DeviceError: It is from somebody else; nothing of it was read.
+    """
+    length = len(_signature(b""))
+    signature, data = message[:length], message[length:]
+    if not hmac.compare_digest(signature, _signature(data)):
+        raise DeviceError("a message came that no rank has sent; it was not read", "who else can reach this machine?")
+    return pickle.loads(data)
+
+
+def _signature(data: bytes) -> bytes:
+    key = os.environ.get(launch.KEY, "")
+    return hmac.digest(key.encode(), data, "sha256") if key else b""

@@ -1,7 +1,6 @@
 """What every rank but the first does in a job that is dealt out: load models, compute batches, until it is over."""
 
 import contextlib
-import pickle
 import threading
 import time
 import traceback
@@ -9,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hfcli.errors import HfcliError
-from hfcli.runtime import watchdog
+from hfcli.runtime import ranks, watchdog
 from hfcli.runtime.dealing import DONE, HEARTBEAT_SECONDS, IDLE_SECONDS, WORK, Job, do, take
 from hfcli.runtime.ranks import Connected
 
@@ -18,28 +17,33 @@ def serve(connected: Connected) -> None:
     """Load models and compute batches until rank 0 says that it is over."""
     store, rank = connected.store, connected.world.rank
     models: dict[int, Any] = {}
-    threading.Thread(target=_live, args=(store.clone(), rank), daemon=True).start()
+    loading = threading.Event()
+    threading.Thread(target=_live, args=(store.clone(), rank, loading), daemon=True).start()
     while True:
         message = take(store, f"hfcli/load/{rank}")
         if message == b"end":
             store.set(f"hfcli/gone/{rank}", "")
             return
         if message is not None:
+            loading.set()
             _guarded(connected, -1, _load, store, models, int(message))
+            loading.clear()
             continue
         message = take(store, WORK)
         if message is None:
             time.sleep(IDLE_SECONDS)
             continue
-        job: Job = pickle.loads(message)
+        job: Job = ranks.unpack(message)
         _guarded(connected, job.number, _answer, store, models, job)
 
 
-def _live(store: Any, rank: int) -> None:
-    count = 0
+def _live(store: Any, rank: int, loading: threading.Event) -> None:
+    """Say every second that this rank lives, and how often it has moved; loading a model is moving."""
+    count = moves = 0
     with contextlib.suppress(RuntimeError):
         while True:
-            store.set(f"hfcli/alive/{rank}", f"{count} {watchdog.moves()}")
+            moves += loading.is_set()
+            store.set(f"hfcli/alive/{rank}", f"{count} {watchdog.moves() + moves}")
             count += 1
             time.sleep(HEARTBEAT_SECONDS)
 
@@ -53,13 +57,13 @@ def _guarded(connected: Connected, number: int, function: Callable[..., None], *
         failure: BaseException = type(error)(f"{where}: {error.message}", error.hint)
     except Exception:  # a bug; its stack would be lost with this rank
         failure = RuntimeError(f"{where}:\n{traceback.format_exc()}")
-    connected.store.queue_push(DONE, pickle.dumps((number, failure)))
+    connected.store.queue_push(DONE, ranks.pack((number, failure)))
 
 
 def _load(store: Any, models: dict[int, Any], number: int) -> None:
     if number in models:
         return
-    function, arguments, of = pickle.loads(store.get(f"hfcli/model/{number}"))
+    function, arguments, of = ranks.unpack(store.get(f"hfcli/model/{number}"))
     if of is not None:
         _load(store, models, of)
         arguments = (models[of], *arguments)
@@ -70,4 +74,4 @@ def _answer(store: Any, models: dict[int, Any], job: Job) -> None:
     _load(store, models, job.model)
     with watchdog.step():
         done = do(models[job.model], job.run, job.part, job.common, lambda count: watchdog.beat())
-    store.queue_push(DONE, pickle.dumps((job.number, done)))
+    store.queue_push(DONE, ranks.pack((job.number, done)))

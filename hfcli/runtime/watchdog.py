@@ -48,9 +48,13 @@ class Watchdog:
             self._since = time.monotonic()
 
     def _watch(self) -> None:
+        looked = time.monotonic()
         while True:
             time.sleep(1 / _LOOKS_A_SECOND)
-            since = self._since
+            now = time.monotonic()
+            if now - looked > 10 / _LOOKS_A_SECOND and self._since is not None:
+                self._since = now  # the whole process was stopped, by Ctrl-Z or with its machine
+            looked, since = now, self._since
             if since is not None and time.monotonic() - since > self._seconds:
                 return self._bark("".join(traceback.format_stack(sys._current_frames().get(self._watched))))
 
