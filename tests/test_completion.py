@@ -142,7 +142,7 @@ def test_bash_completes_after_the_one_command(shell, tmp_path):
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hfcli "$@"\n')
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
-    done = shell("command hfcli --install-completion", HOME=str(tmp_path), PATH=path)
+    done = shell("command hfcli --install-completion; exit $?", HOME=str(tmp_path), PATH=path)
     assert done.returncode == 0, done.stderr
     assert "completion installed" in done.stdout
     press = (
